@@ -16,8 +16,8 @@ lint: setup   ## what the suite checks too, but at once
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-lock: setup   ## the newest versions that pyproject.toml allows, with hashes and without hosts
-	$$(command -v uv || echo .tools/bin/uv) pip compile --quiet --no-config --upgrade --universal --python-version 3.11 \
+lock:         ## the newest versions that pyproject.toml allows, with hashes and without hosts
+	$$(command -v uv || echo .tools/bin/uv) pip compile --quiet --upgrade --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	  --extra dev --group build --output-file requirements.lock pyproject.toml
 

@@ -53,10 +53,12 @@ hand_over() {
   CERT=${PIP_CERT:-$(pip_setting cert)}
   INDEX=${INDEX% } EXTRA=${EXTRA% } LINKS=${LINKS% } CERT=${CERT% }
   if [ -n "$INDEX" ]; then export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$INDEX}"; fi
-  if [ -n "$EXTRA" ]; then export UV_INDEX="${UV_INDEX:-$EXTRA}"; fi
+  if [ -n "$EXTRA" ]; then
+    # look at every index, as pip does; the lock's hashes decide
+    export UV_INDEX="${UV_INDEX:-$EXTRA}" UV_INDEX_STRATEGY="${UV_INDEX_STRATEGY:-unsafe-best-match}"
+  fi
   if [ -n "$LINKS" ]; then export UV_FIND_LINKS="${UV_FIND_LINKS:-$(echo "$LINKS" | tr -s ' ' ',')}"; fi
   if [ -n "$CERT" ]; then export SSL_CERT_FILE="${SSL_CERT_FILE:-$CERT}"; fi
-  export UV_INDEX_STRATEGY="${UV_INDEX_STRATEGY:-unsafe-best-match}"  # look at all of them, as pip does; hashes decide
 }
 
 # The installer: uv from PATH, else uv in .tools, else pip. --target works on an externally managed Python.
@@ -76,10 +78,10 @@ install() {
   say "installing $(grep -c '^[a-z].*==' requirements.lock) locked packages into .venv"
   rm -f ionm/_kernels*.so  # one that fails to build must not leave an older one in use
   if [ -n "$UV" ]; then
-    [ -d .venv ] || "$UV" venv --quiet --no-config --python "$PY" .venv
-    "$UV" pip sync --quiet --no-config --python .venv/bin/python --require-hashes requirements.lock
+    [ -d .venv ] || "$UV" venv --quiet --python "$PY" .venv
+    "$UV" pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
     say "installing ionm"
-    "$UV" pip install --quiet --no-config --python .venv/bin/python --no-deps --no-build-isolation --reinstall --editable .
+    "$UV" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --reinstall --editable .
   else
     [ -d .venv ] || PYTHONPATH=.tools "$PY" -m virtualenv --quiet --no-periodic-update .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
