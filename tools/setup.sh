@@ -45,20 +45,27 @@ END
 }
 
 # uv does not read pip's settings: hand them over in the environment of this run; nothing is written.
-pip_setting() { "$PY" -m pip config get "global.$1" 2>/dev/null | tr '\n' ' ' || true; }
+# ("pip config get" of Debian 12 looks at the user's file only, "pip config list" at all of them.)
 hand_over() {
-  INDEX=${PIP_INDEX_URL:-$(pip_setting index-url)}
-  EXTRA=${PIP_EXTRA_INDEX_URL:-$(pip_setting extra-index-url)}
-  LINKS=${PIP_FIND_LINKS:-$(pip_setting find-links)}
-  CERT=${PIP_CERT:-$(pip_setting cert)}
-  INDEX=${INDEX% } EXTRA=${EXTRA% } LINKS=${LINKS% } CERT=${CERT% }
-  if [ -n "$INDEX" ]; then export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$INDEX}"; fi
-  if [ -n "$EXTRA" ]; then
-    # look at every index, as pip does; the lock's hashes decide
-    export UV_INDEX="${UV_INDEX:-$EXTRA}" UV_INDEX_STRATEGY="${UV_INDEX_STRATEGY:-unsafe-best-match}"
-  fi
-  if [ -n "$LINKS" ]; then export UV_FIND_LINKS="${UV_FIND_LINKS:-$(echo "$LINKS" | tr -s ' ' ',')}"; fi
-  if [ -n "$CERT" ]; then export SSL_CERT_FILE="${SSL_CERT_FILE:-$CERT}"; fi
+  eval "$("$PY" - <<'END'
+import ast, os, shlex, subprocess, sys
+listing = subprocess.run([sys.executable, "-m", "pip", "config", "list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+stored = dict(line.split("=", 1) for line in listing.stdout.splitlines() if "=" in line)
+def setting(name):
+    in_file = stored.get(f"install.{name}") or stored.get(f"global.{name}") or "''"
+    return (os.environ.get("PIP_" + name.replace("-", "_").upper()) or ast.literal_eval(in_file)).split()
+handed = {
+    "UV_DEFAULT_INDEX": "".join(setting("index-url")),
+    "UV_INDEX": " ".join(setting("extra-index-url")),
+    "UV_INDEX_STRATEGY": "unsafe-best-match",  # look at every index, as pip does; the lock's hashes decide
+    "UV_FIND_LINKS": ",".join(setting("find-links")),
+    "SSL_CERT_FILE": "".join(setting("cert")),
+}
+for name, value in handed.items():
+    if value and name not in os.environ:
+        print(f"export {name}={shlex.quote(value)}")
+END
+  )"
 }
 
 # The installer: uv from PATH, else uv in .tools, else pip. --target works on an externally managed Python.
