@@ -10,7 +10,7 @@ fail() { echo "ionm set-up: $*" >&2; exit 1; }
 say() { if [ -t 2 ]; then echo "ionm set-up: $*" >&2; fi; }
 
 "$PY" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-  fail "needs Python 3.11 or newer; '$PY' is $("$PY" --version 2>&1 || true); name another with PYTHON=/path/to/python3"
+  fail "needs Python 3.11 or newer; '$PY' is $("$PY" --version 2>/dev/null || echo not found); name another with PYTHON=/path/to/python3"
 
 # Everything that decides what .venv holds: interpreter, lock, build settings, C sources, compiler and headers.
 key() {
@@ -93,7 +93,7 @@ install() {
     [ -d .venv ] || PYTHONPATH=.tools "$PY" -m virtualenv --quiet --no-periodic-update .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
     say "installing ionm"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
   fi
 }
 
