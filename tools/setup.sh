@@ -69,7 +69,7 @@ END
 }
 
 # The installer: uv from PATH, else uv in .tools, else pip. --target works on an externally managed Python.
-into_tools() { "$PY" -m pip install --quiet --disable-pip-version-check --upgrade --target .tools "$@"; }
+into_tools() { PIP_ROOT_USER_ACTION=ignore "$PY" -m pip install --quiet --disable-pip-version-check --upgrade --target .tools "$@"; }
 find_uv() {
   if command -v uv >/dev/null && uv --version >/dev/null 2>&1; then UV=uv; return; fi
   if [ -x .tools/bin/uv ]; then UV=.tools/bin/uv; return; fi
