@@ -189,7 +189,7 @@ class _ScipyCascade:
         from scipy.signal import sosfilt
 
         _check_arrays(data, valid, len(self._last))
-        if data.shape[1] == 0:
+        if data.size == 0:
             return None
         ok = valid & (np.abs(data) <= LARGEST)
         if ok.all() and not self._missing.any() and not self._unsettled.any():
