@@ -24,8 +24,8 @@ from ionm.stream import Samples
 
 # Records up to this size are read whole, larger ones signal by signal, in bytes.
 _WHOLE_RECORD = 1 << 20
-# Annotations are gathered from this much of the file at a time, in bytes.
-_BATCH = 1 << 24
+# The annotations of one record take kilobytes; more than this, in bytes, is a damaged header.
+_MAX_TALS = 1 << 22
 # More than one a millisecond for a quarter of an hour is no annotated recording.
 _MAX_ANNOTATIONS = 1_000_000
 # BioSemi's 16 trigger lines; the bits above them are the amplifier's status.
@@ -112,7 +112,7 @@ class EdfReader:
         """What the header says about one signal."""
         prefix = signal.label.partition(" ")[0].upper()
         kind = "trigger" if signal.label.casefold() in _TRIGGERS else _KINDS.get(prefix, "")
-        unit = "" if signal.volts else f"in {signal.unit}" if signal.unit else "without a unit"
+        unit = "" if signal.volts else f"not in V but {signal.unit}" if signal.unit else "without a unit"
         low, high = sorted(value * (signal.volts or 1.0) for value in signal.physical)
         rails = None if kind == "trigger" or unit else (low, high)
         return Row(signal.label, signal.samples / self._header.duration, kind, rails, unit)
@@ -166,22 +166,21 @@ class EdfReader:
         return steps
 
     def _read_tals(self) -> Tals:
-        """All annotation lists, a part of the file at a time."""
+        """All annotation lists, without reading what lies between them."""
         header, found = self._header, Tals()
-        holders = [signal for signal in header.signals if signal.is_annotations]
         width, size = header.sample_bytes, header.record_samples
-        step = max(1, _BATCH // (size * width)) if holders else header.n_records
-        for first in range(0, header.n_records if holders else 0, step):
-            last = min(first + step, header.n_records)
-            if size * width <= _WHOLE_RECORD:
-                records = self._records(first, last)
-                parts = [records[:, s.position : s.position + s.samples].copy() for s in holders]
-            else:
-                parts = [self._load(first * size + s.position, s.samples)[np.newaxis] for s in holders]
-            for record in zip(*parts, strict=True):
-                found.add_record([part.tobytes() for part in record])
-            if len(found.texts) > _MAX_ANNOTATIONS:
-                raise InputError(f"{header.path}: more than {_MAX_ANNOTATIONS} annotations, expected fewer")
+        places = [(s.position * width, s.samples * width) for s in header.signals if s.is_annotations]
+        if sum(length for _, length in places) > _MAX_TALS:
+            raise InputError(f"{header.path}: a record has more than {_MAX_TALS >> 20} MB of annotations")
+        with header.path.open("rb") as file:
+            for record in range(header.n_records if places else 0):
+                lists = []
+                for at, length in places:
+                    file.seek(header.start + record * size * width + at)
+                    lists.append(file.read(length))
+                found.add_record(lists)
+                if len(found.texts) > _MAX_ANNOTATIONS:
+                    raise InputError(f"{header.path}: has more than {_MAX_ANNOTATIONS} annotations")
         return found
 
     def _find_runs(self) -> tuple[tuple[int, float, int], ...]:

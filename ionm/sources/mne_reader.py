@@ -80,6 +80,8 @@ class MneReader:
             )
             self.description = type(self._raw).__name__.removeprefix("Raw") + _device(self._raw)
             self._notes_precision()
+        # what MNE only warns of while reading becomes known here
+        self.read(range(len(self.rows)), 0, min(int(self._raw.n_times), 1000))
 
     def segments(self, fs: float) -> tuple[Segment, ...]:
         """The recording without the stretches that were skipped while acquiring."""
@@ -168,7 +170,7 @@ def _open(path: Path) -> Any:
 
 def _row(label: str, kind: str, fs: float) -> Row:
     """One channel by MNE's type."""
-    unit = "" if kind in _IN_VOLTS else f"of type {kind}"
+    unit = "" if kind in _IN_VOLTS else f"not in V but of type {kind}"
     return Row(label, fs, _KINDS.get(kind, "misc"), None, unit)
 
 
