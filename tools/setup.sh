@@ -35,12 +35,16 @@ END
   [ -n "$PACKAGE" ] || return 0
   ROOT=
   if [ "$(id -u)" != 0 ]; then
-    sudo -n true 2>/dev/null || { say "no $PACKAGE and no right to install it: going on without the compiled kernel"; return 0; }
+    if ! sudo -n true 2>/dev/null; then
+      say "no $PACKAGE and no right to install it: going on without the compiled kernel"
+      return 0
+    fi
     ROOT="sudo -n"
   fi
-  say "installing $PACKAGE with apt-get, to compile the kernel"
-  { $ROOT apt-get -qq update &&
-    $ROOT env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$PACKAGE"; } >/dev/null 2>&1 ||
+  echo "ionm set-up: installing $PACKAGE with apt-get, to compile the kernel" >&2
+  BRIEFLY="-qq -o Acquire::Retries=0 -o Acquire::http::Timeout=15 -o Acquire::https::Timeout=15"
+  { $ROOT apt-get $BRIEFLY update &&
+    $ROOT env DEBIAN_FRONTEND=noninteractive apt-get $BRIEFLY install -y --no-install-recommends "$PACKAGE"; } >/dev/null 2>&1 ||
     say "could not install $PACKAGE: going on without the compiled kernel"
 }
 
@@ -49,7 +53,8 @@ END
 hand_over() {
   eval "$("$PY" - <<'END'
 import ast, os, shlex, subprocess, sys
-listing = subprocess.run([sys.executable, "-m", "pip", "config", "list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+command = [sys.executable, "-m", "pip", "config", "list"]
+listing = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 stored = dict(line.split("=", 1) for line in listing.stdout.splitlines() if "=" in line)
 def setting(name):
     in_file = stored.get(f"install.{name}") or stored.get(f"global.{name}") or "''"
@@ -69,7 +74,9 @@ END
 }
 
 # The installer: uv from PATH, else uv in .tools, else pip. --target works on an externally managed Python.
-into_tools() { PIP_ROOT_USER_ACTION=ignore "$PY" -m pip install --quiet --disable-pip-version-check --upgrade --target .tools "$@"; }
+into_tools() {
+  PIP_ROOT_USER_ACTION=ignore "$PY" -m pip install --quiet --disable-pip-version-check --upgrade --target .tools "$@"
+}
 find_uv() {
   if command -v uv >/dev/null && uv --version >/dev/null 2>&1; then UV=uv; return; fi
   if [ -x .tools/bin/uv ]; then UV=.tools/bin/uv; return; fi
@@ -90,10 +97,11 @@ install() {
     say "installing ionm"
     "$UV" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --reinstall --editable .
   else
-    [ -d .venv ] || PYTHONPATH=.tools "$PY" -m virtualenv --quiet --no-periodic-update .venv
+    [ -x .venv/bin/pip ] || PYTHONPATH=.tools "$PY" -m virtualenv --quiet --clear --no-periodic-update .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
     say "installing ionm"
-    PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+      --no-deps --no-build-isolation --editable .
   fi
 }
 
