@@ -1,12 +1,12 @@
 # On a machine with Python >= 3.11 and pip or uv, nothing else is needed: every target sets itself up first.
 PY = .venv/bin/python
-export QT_QPA_PLATFORM ?= offscreen
 
 .PHONY: demo test lint lock bench setup clean
 
 demo: setup   ## a simulated case through the live path, its events and its report
 	$(PY) -m ionm demo
 
+test: export QT_QPA_PLATFORM = offscreen
 test: setup   ## the whole suite, without a screen
 	$(PY) -m pytest --cov --cov-report=term
 
