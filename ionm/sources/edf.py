@@ -31,6 +31,11 @@ _MAX_ANNOTATIONS = 1_000_000
 # BioSemi's 16 trigger lines; the bits above them are the amplifier's status.
 _TRIGGER_LINES = 0xFFFF
 
+# Onsets may be written to the millisecond only, in s.
+_ROUNDING = 0.5e-3
+# A symmetric range may be off by a step of 8 bits; "-3276.8" to "3276.7" is.
+_ASYMMETRY = 1 / 256
+
 _KINDS = {"EMG": "emg", "EEG": "eeg", "EP": "eeg"}
 _TRIGGERS = ("status", "trigger")
 
@@ -112,9 +117,8 @@ class EdfReader:
         """What the header says about one signal."""
         prefix = signal.label.partition(" ")[0].upper()
         kind = "trigger" if signal.label.casefold() in _TRIGGERS else _KINDS.get(prefix, "")
-        unit = "" if signal.volts else f"not in V but {signal.unit}" if signal.unit else "without a unit"
-        low, high = sorted(value * (signal.volts or 1.0) for value in signal.physical)
-        rails = None if kind == "trigger" or unit else (low, high)
+        unit = "" if signal.volts else f"not in V but {signal.unit!r}" if signal.unit else "without a unit"
+        rails = None if kind == "trigger" else _rails(signal)
         return Row(signal.label, signal.samples / self._header.duration, kind, rails, unit)
 
     def _steps(self, rows: Sequence[int], start: int, stop: int) -> Iterator[NDArray[np.integer]]:
@@ -186,14 +190,14 @@ class EdfReader:
     def _find_runs(self) -> tuple[tuple[int, float, int], ...]:
         """Runs of joined records: first record, onset (s, from the first record's), number of records.
 
-        Records are joined when one begins where the last one ended, to within one sample of the
-        fastest signal (onsets are rounded to the text they are written in).
+        Records are joined when one begins where the last one ended, to within a sample or what
+        rounding to the millisecond may move it.
         """
         path, duration = self._header.path, self._header.duration
         onsets = self._tals.onsets
         if not onsets:
             raise InputError(f"{path}: EDF+D needs an annotation signal with the start of every record")
-        tolerance = duration / max(signal.samples for signal in self._signals)
+        tolerance = max(_ROUNDING, duration / max(signal.samples for signal in self._signals))
         runs = []
         first = 0
         for record, onset in enumerate([*onsets, math.inf]):
@@ -210,3 +214,16 @@ class EdfReader:
             runs.append((first, onsets[first] - self._zero, record - first))
             first = record
         return tuple(runs)
+
+
+def _rails(signal: Signal) -> tuple[float, float] | None:
+    """The amplifier's limits in V, to the bit as `EdfReader.read` gives them; None when unknown.
+
+    Writers that know no amplifier state the range of the samples themselves, whose ends are
+    peaks, not rails. A real range is symmetric about zero, a range of samples hardly ever.
+    """
+    low, high = signal.physical
+    if signal.fault() or signal.volts is None or abs(low + high) > _ASYMMETRY * abs(high - low):
+        return None
+    ends = sorted((end * signal.gain + signal.offset) * signal.volts for end in signal.digital)
+    return ends[0], ends[1]

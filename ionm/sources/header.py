@@ -13,6 +13,8 @@ from pathlib import Path
 
 from ionm.errors import InputError
 
+# A number that fills its eight characters, "0.033333", may be off by this share.
+_LAST_DIGIT = 2e-5
 # A plausible upper bound: the largest amplifiers in use have a few hundred channels.
 MAX_SIGNALS = 4096
 
@@ -182,6 +184,7 @@ def read_header(path: Path) -> Header:
         start = fields.whole(8, "header length")
         reserved = fields.text(44)
         announced = fields.whole(8, "number of records")
+        width = len(fixed[244:252].decode("latin-1").strip())
         duration = fields.number(8, "record duration")
         n_signals = fields.whole(4, "number of signals")
         if not 1 <= n_signals <= MAX_SIGNALS:
@@ -197,6 +200,8 @@ def read_header(path: Path) -> Header:
         raise InputError(f"{path}: holds annotations only, expected at least one signal")
     if not duration > 0:
         raise InputError(f"{path}: record duration is {duration:g} s, expected more than 0 s")
+    if width == 8:
+        duration = _uncut(duration, max(s.samples for s in signals if not s.is_annotations))
     n_records, problems = _whole_records(path, size - start, announced, signals, sample_bytes)
     plus = reserved[3:5] if reserved[3:5] in ("+C", "+D") else ""
     equipment = recording.split()[4:5] if plus and recording.startswith("Startdate") else []
@@ -216,7 +221,7 @@ def read_header(path: Path) -> Header:
 def _signals(fields: _Fields, n_signals: int) -> tuple[Signal, ...]:
     """The signals, from fields that are stored field by field, not signal by signal."""
     each = range(n_signals)
-    labels = [fields.text(16) for _ in each]
+    labels = ["".join(c if c.isprintable() else "?" for c in fields.text(16)) for _ in each]
     names = [f'"{label}" (signal {i + 1})' for i, label in enumerate(labels)]
     fields.text(80 * n_signals)
     units = [fields.text(8) for _ in each]
@@ -237,6 +242,15 @@ def _signals(fields: _Fields, n_signals: int) -> tuple[Signal, ...]:
         )
         position += samples
     return tuple(signals)
+
+
+def _uncut(duration: float, samples: int) -> float:
+    """A record's duration that its eight characters had no room for.
+
+    1000 samples in "0.033333" s are 30 kHz, not 30000.3 Hz.
+    """
+    rate = round(samples / duration)
+    return samples / rate if rate and abs(samples / rate - duration) < _LAST_DIGIT * duration else duration
 
 
 def _whole_records(

@@ -29,7 +29,7 @@ class Row:
     rails
         Lowest and highest value that can be stored, in V; None when unknown.
     unit
-        Why the samples may not be V, "not in V but %" or "without a unit"; "" when they are V.
+        Why the samples may not be V, "not in V but '%'" or "without a unit"; "" when they are V.
     """
 
     label: str
