@@ -150,7 +150,10 @@ class MneReader:
             warnings.simplefilter("always")
             try:
                 yield
-            except _FAILURES as error:
+            except BaseException as error:
+                # MNE raises the bare class for a FIF tag of unknown type
+                if not (isinstance(error, _FAILURES) or type(error) is Exception):
+                    raise
                 reason = _one_line(error) or type(error).__name__
                 raise InputError(f"{self._path}: cannot be read as {_READABLE} ({reason})") from error
         for line in dict.fromkeys(_one_line(warning.message) for warning in caught):

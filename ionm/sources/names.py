@@ -72,6 +72,7 @@ def distinct(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _without_type(label: str) -> str:
-    """A label without the signal type in front."""
+    """A label without the signal type in front, unless only a number is left ("EMG 1")."""
     kind, _, rest = label.partition(" ")
-    return rest.strip() or label if kind.upper() in _TYPES else label
+    rest = rest.strip()
+    return rest if kind.upper() in _TYPES and rest and not rest[0].isdigit() else label

@@ -68,7 +68,7 @@ def mutant(rng, content, header):
             piece = TAL_PIECES[rng.integers(len(TAL_PIECES))]
             damaged[at : at + len(piece)] = piece
         elif kind == 3:
-            del damaged[rng.integers(1, len(damaged)) :]
+            del damaged[rng.integers(1, len(damaged) + 1) :]
         else:
             at = rng.integers(len(damaged))
             del damaged[at : at + rng.integers(1, 40)]
