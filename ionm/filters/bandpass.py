@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from ionm.filters.sos import (
     HOLD,
-    RunningSos,
     Section,
     Sos,
     check_below_half,
@@ -14,6 +13,7 @@ from ionm.filters.sos import (
     check_order,
     sections_of,
 )
+from ionm.protocols import RunningFilter
 from ionm.stream import StreamInfo
 
 
@@ -54,7 +54,7 @@ class Bandpass:
         corners = (self.low, self.high)
         return sections_of(butter(self.order, corners, "bandpass", output="sos", fs=info.fs))
 
-    def start(self, info: StreamInfo) -> RunningSos:
+    def start(self, info: StreamInfo) -> RunningFilter:
         """A fresh running filter; `SetupError` if the settings do not fit the stream."""
         return Sos(self.sections(info), self.hold).start(info)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ionm.filters.sos import HOLD, RunningSos, Section, Sos, check_below_half, check_hold, sections_of
+from ionm.filters.sos import HOLD, Section, Sos, check_below_half, check_hold, sections_of
+from ionm.protocols import RunningFilter
 from ionm.stream import StreamInfo
 
 
@@ -46,7 +47,7 @@ class Notch:
         b, a = iirnotch(self.frequency, self.frequency / self.bandwidth, fs=info.fs)
         return sections_of([(*b, *a)])
 
-    def start(self, info: StreamInfo) -> RunningSos:
+    def start(self, info: StreamInfo) -> RunningFilter:
         """A fresh running filter; `SetupError` if the settings do not fit the stream."""
         return Sos(self.sections(info), self.hold).start(info)
 

@@ -26,12 +26,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from itertools import pairwise
 from types import ModuleType
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ionm.errors import SetupError, SignalError
+from ionm.protocols import RunningFilter
 from ionm.stream import Chunk, Flags, Samples, StreamInfo
 
 compiled: ModuleType | None
@@ -51,6 +52,7 @@ HOLD = 0.010
 LARGEST = 1e100
 
 
+@runtime_checkable
 class Recursive(Protocol):
     """A filter that is a cascade of sections, so that it can be fused with its neighbours."""
 
@@ -110,9 +112,9 @@ class Sos:
         del info
         return self.coefficients
 
-    def start(self, info: StreamInfo) -> RunningSos:
+    def start(self, info: StreamInfo) -> RunningFilter:
         """A fresh running cascade for a stream."""
-        return RunningSos(self, info)
+        return start_on(None, self, info)
 
     def output(self, info: StreamInfo) -> StreamInfo:
         """The stream that comes out: ``info``."""
@@ -130,50 +132,6 @@ class Sos:
         return samples / info.fs
 
 
-class RunningSos:
-    """A cascade with its memory of every channel.
-
-    Parameters
-    ----------
-    spec
-        The cascade.
-    info
-        The stream.
-    path
-        Which of `paths` computes; None takes IONM_KERNEL or else the fastest (for tests and
-        benchmarks: the bits are the same).
-    """
-
-    def __init__(self, spec: Sos, info: StreamInfo, path: str | None = None) -> None:
-        from scipy.signal import sosfilt_zi
-
-        path = _choose(path)
-        sos = np.array(spec.coefficients)
-        zi = np.ascontiguousarray(sosfilt_zi(sos), dtype=np.float64)
-        settling = 0 if info.segmented else spec.settling
-        hold = info.samples(spec.hold)
-        self._push: Any
-        if compiled and path != "scipy":
-            self._push = compiled.Cascade(
-                sos.tobytes(), zi.tobytes(), info.n_channels, hold, settling, LARGEST, path
-            ).push
-        else:
-            self._push = _ScipyCascade(sos, zi, info.n_channels, hold, settling).push
-
-    def push(self, chunk: Chunk) -> Chunk:
-        """The filtered chunk; `SignalError` if its arrays are not those of the stream."""
-        data = chunk.data
-        valid = chunk.valid
-        out = np.empty(data.shape)
-        try:
-            flags = self._push(data, valid, out)
-        except (TypeError, ValueError, BufferError) as error:
-            raise SignalError(f"{error}, at sample {chunk.start}") from None
-        if flags is not None:
-            valid = np.frombuffer(flags, np.bool_).reshape(data.shape)
-        return Chunk(out, valid, chunk.start, chunk.triggers, chunk.notes)
-
-
 class _ScipyCascade:
     """The compiled cascade's twin: ``scipy.signal.sosfilt`` on each run of ok samples."""
 
@@ -184,24 +142,27 @@ class _ScipyCascade:
         self._missing = np.full(n_channels, hold + 1)  # samples since the last ok one: a start is due
         self._unsettled = np.zeros(n_channels, dtype=np.int64)
 
-    def push(self, data: Samples, valid: Flags, out: Samples) -> Flags | None:
-        """Fill ``out``; the flags of its samples, or None where ``valid`` stands for them."""
+    def push(self, chunk: Chunk) -> Chunk:
+        """The filtered chunk; `SignalError` if its arrays are not those of the stream."""
         from scipy.signal import sosfilt
 
-        _check_arrays(data, valid, len(self._last))
-        if data.size == 0:
-            return None
-        ok = valid & (np.abs(data) <= LARGEST)
-        if ok.all() and not self._missing.any() and not self._unsettled.any():
-            out[:], self._state = sosfilt(self._sos, data, axis=-1, zi=self._state)
-            self._last = out[:, -1].copy()
-            return None
-        flags = np.zeros(data.shape, dtype=np.bool_)
-        for channel, good in enumerate(ok):
-            edges = [0, *(np.flatnonzero(good[1:] != good[:-1]) + 1), good.size]
-            for a, b in pairwise(edges):
-                self._run(channel, data[channel, a:b], out[channel, a:b], flags[channel, a:b], ok=good[a])
-        return flags
+        data, valid = chunk.data, chunk.valid
+        _check_array("data", data, np.float64, (len(self._last), None), chunk.start)
+        _check_array("valid", valid, np.bool_, data.shape, chunk.start)
+        out = np.empty(data.shape)
+        if out.size:
+            ok = valid & (np.abs(data) <= LARGEST)
+            if ok.all() and not self._missing.any() and not self._unsettled.any():
+                out[:], self._state = sosfilt(self._sos, data, axis=-1, zi=self._state)
+                self._last = out[:, -1].copy()
+            else:
+                valid = np.zeros(data.shape, dtype=np.bool_)
+                for channel, good in enumerate(ok):
+                    edges = [0, *(np.flatnonzero(good[1:] != good[:-1]) + 1), good.size]
+                    for a, b in pairwise(edges):
+                        stretch = channel, slice(a, b)
+                        self._run(channel, data[stretch], out[stretch], valid[stretch], ok=good[a])
+        return Chunk(out, valid, chunk.start, chunk.triggers, chunk.notes)
 
     def _run(self, channel: int, x: Samples, y: Samples, flags: Flags, *, ok: bool) -> None:
         """Take a run of samples of one channel that are all ok or all not."""
@@ -220,6 +181,38 @@ class _ScipyCascade:
         settling = min(self._unsettled[channel], x.size)
         self._unsettled[channel] -= settling
         flags[settling:] = True
+
+
+def start_on(path: str | None, spec: Sos, info: StreamInfo) -> RunningFilter:
+    """A fresh running cascade on a chosen path, for tests and benchmarks: the bits are the same.
+
+    Parameters
+    ----------
+    path
+        One of `paths`; None takes what IONM_KERNEL says or else the fastest.
+    spec
+        The cascade.
+    info
+        The stream.
+
+    Raises
+    ------
+    SetupError
+        If this machine lacks the path.
+    """
+    from scipy.signal import sosfilt_zi
+
+    path = _choose(path)
+    sos = np.array(spec.coefficients)
+    zi = np.ascontiguousarray(sosfilt_zi(sos), dtype=np.float64)
+    settling = 0 if info.segmented else spec.settling
+    hold = info.samples(spec.hold)
+    if compiled is None or path == "scipy":
+        return _ScipyCascade(sos, zi, info.n_channels, hold, settling)
+    cascade: RunningFilter = compiled.Cascade(
+        sos.tobytes(), zi.tobytes(), info.n_channels, hold, settling, LARGEST, path
+    )
+    return cascade
 
 
 def fuse(filters: Sequence[Recursive], info: StreamInfo) -> Sos:
@@ -295,18 +288,23 @@ def _choose(path: str | None) -> str:
     return wanted
 
 
-def _check_arrays(data: NDArray[Any], valid: NDArray[Any], n_channels: int) -> None:
+def _check_array(
+    name: str, array: NDArray[Any], kind: type[np.generic], shape: tuple[int | None, ...], start: int
+) -> None:
     """Refuse what the compiled cascade refuses."""
-    for name, array, kind in (("data", data, np.float64), ("valid", valid, np.bool_)):
-        if array.dtype != kind:
-            raise TypeError(f"expected {name} of {np.dtype(kind)}, got {array.dtype}")
-        if array.ndim != 2 or array.shape[0] != n_channels or array.shape != data.shape:
-            n_samples = data.shape[1] if name == "valid" and data.ndim == 2 else "n_samples"
-            raise ValueError(f"expected {name} of shape ({n_channels}, {n_samples}), got {array.shape}")
-        if array.size and array.strides[1] != array.itemsize:
-            raise ValueError(
-                f"expected {name} whose samples lie side by side, got strides {array.strides} bytes"
-            )
+    where = f"at sample {start}"
+    if not isinstance(array, np.ndarray):
+        raise SignalError(f"expected {name} of {np.dtype(kind)}, got no array, {where}")
+    if array.dtype != kind:
+        raise SignalError(f"expected {name} of {np.dtype(kind)}, got {array.dtype}, {where}")
+    n_channels, n_samples = shape
+    if array.ndim != 2 or array.shape[0] != n_channels or n_samples not in {None, array.shape[1]}:
+        wanted = "n_samples" if n_samples is None else n_samples
+        raise SignalError(f"expected {name} of shape ({n_channels}, {wanted}), got {array.shape}, {where}")
+    if array.size and array.strides[1] != array.itemsize:
+        raise SignalError(
+            f"expected {name} whose samples lie side by side, got strides {array.strides} bytes, {where}"
+        )
 
 
 def _pole_radius(a1: float, a2: float) -> float:

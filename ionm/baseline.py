@@ -1,0 +1,135 @@
+"""The case's reference for one derivation: twenty valid sweeps under one stimulus."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from ionm.events import Measurement
+from ionm.stream import Trigger
+
+N_SWEEPS = 20
+"""Valid sweeps of a baseline (design: twenty; at 1 Hz that is 20 s of stable recording)."""
+
+KEYS = ("side", "mA", "width", "pulses", "isi", "V")
+"""What a stimulus must share with the baseline to be compared with it."""
+
+LEAST_REPLICATES = 5
+"""Responses needed among the twenty before an LSR counts as elicited (a quarter; house rules ask
+for three reproducible sweeps of five, general knowledge, facial.md 1.6)."""
+
+CERTAIN = math.log(1e4)
+"""Evidence, as the logarithm of the odds against noise, for an elicited LSR (our choice: one
+wrong baseline in ten thousand derivations)."""
+
+LARGEST_LIMIT = 100e-6
+"""Detection limit above which "not elicited" is not said, in V: most LSRs are 50 to 500 uV
+(general knowledge, facial.md 1.4)."""
+
+SOUND_M = 0.9
+"""Share of the twenty sweeps in which the M-control must answer for "not elicited"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stimulus:
+    """What identifies a stimulus: its attributes among `KEYS`, as marked."""
+
+    values: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, trigger: Trigger) -> Stimulus:
+        """The identity of one trigger's stimulus."""
+        return cls(tuple((k, trigger.attributes[k]) for k in KEYS if k in trigger.attributes))
+
+    def __str__(self) -> str:
+        return ", ".join(f"{k}={v}" for k, v in self.values) or "unspecified"
+
+    def current(self) -> float | None:
+        """The current, in mA, if it was marked."""
+        try:
+            return float(dict(self.values)["mA"])
+        except (KeyError, ValueError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class ValidSweep:
+    """What a baseline keeps of one valid sweep.
+
+    ``evidence`` is the logarithm of the odds against noise that the sweep gives.
+    """
+
+    trigger: Trigger
+    measurement: Measurement
+    m_control: Measurement | None
+    evidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """An accepted baseline.
+
+    Parameters
+    ----------
+    stimulus
+        What it holds for.
+    elicited
+        Whether there was an LSR.
+    amplitude
+        Median of the responses, in V; None if not elicited.
+    latency
+        Median onset, in s; None if not elicited.
+    m_amplitude
+        Median of the M-control, in V; None without one.
+    hits, sweeps
+        Responses among the valid sweeps.
+    interval
+        Median time between its stimuli, in samples (annotated, not compared).
+    """
+
+    stimulus: Stimulus
+    elicited: bool
+    amplitude: float | None
+    latency: float | None
+    m_amplitude: float | None
+    hits: int
+    sweeps: int
+    interval: float
+
+
+def certify(sweeps: Sequence[ValidSweep]) -> Baseline | str:
+    """A baseline from the newest valid sweeps, or the reason why they cannot be one.
+
+    Parameters
+    ----------
+    sweeps
+        Valid sweeps of one derivation, oldest first; the last `N_SWEEPS` are used.
+    """
+    newest = list(sweeps)[-N_SWEEPS:]
+    if len(newest) < N_SWEEPS:
+        return f"only {len(newest)} valid sweeps, need {N_SWEEPS}"
+    stimuli = {Stimulus.of(s.trigger) for s in newest}
+    if len(stimuli) > 1:
+        return f"the stimulus varied: {'; '.join(sorted(map(str, stimuli)))}"
+    present = [s.measurement for s in newest if s.measurement.present]
+    evidence = sum(s.evidence for s in newest)
+    m_present = [s.m_control.amplitude for s in newest if s.m_control is not None and s.m_control.amplitude is not None]
+    m_amplitude = median(m_present) if m_present else None
+    triggers = [s.trigger.sample for s in newest]
+    interval = median(b - a for a, b in zip(triggers, triggers[1:], strict=False))
+    (stimulus,) = stimuli
+    if len(present) >= LEAST_REPLICATES and evidence >= CERTAIN:
+        amplitude = median(m.amplitude for m in present if m.amplitude is not None)
+        latency = median(m.latency for m in present if m.latency is not None)
+        return Baseline(stimulus, True, amplitude, latency, m_amplitude, len(present), N_SWEEPS, interval)
+    if len(present) > 1:
+        return f"weak: a response in {len(present)} of {N_SWEEPS} sweeps"
+    limit = median(s.measurement.detection_limit or 0.0 for s in newest)
+    if limit > LARGEST_LIMIT:
+        return f"noise: a response below {limit * 1e6:.0f} uV would not be seen"
+    controlled = [s.m_control for s in newest if s.m_control is not None]
+    if controlled and len(m_present) < SOUND_M * len(newest):
+        return f"no LSR, and the M-control answered in {len(m_present)} of {N_SWEEPS} sweeps only"
+    return Baseline(stimulus, False, None, None, m_amplitude, len(present), N_SWEEPS, interval)

@@ -1,0 +1,169 @@
+"""What becomes known: facts from the paths, and what the judge says of them.
+
+Everything here is stamped with ``sample``, the last sample that was needed to know it.
+Amplitudes are in V and times in s; an absent response is None or False, never 0.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ionm.stream import Flags, Note, Samples, Trigger
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sweep:
+    """The filtered samples around one stimulus.
+
+    Parameters
+    ----------
+    sample
+        Index of the last sample.
+    trigger
+        The stimulus; every stimulus gives exactly one sweep, a rejected one too.
+    data
+        Shape (n_rows, n_samples), in V: the channels of the site's derivations.
+    valid
+        Same shape.
+    zero
+        Column of the stimulus.
+    """
+
+    sample: int
+    trigger: Trigger
+    data: Samples
+    valid: Flags
+    zero: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one sweep shows in one derivation (a fact: no baseline and no state enter here).
+
+    Parameters
+    ----------
+    present
+        Whether a response is there; None when it cannot be judged.
+    amplitude
+        Peak to peak with its noise bias removed, in V; None where absent.
+    latency, peak_latency
+        Onset and largest peak after the stimulus, corrected for the filters' delay, in s.
+    statistic
+        The test's statistic.
+    p_value
+        Chance of a statistic as large in noise alone.
+    noise
+        RMS of the background in the band of the test, in V.
+    detection_limit
+        Smallest amplitude that would be found nine times in ten, in V.
+    reason
+        Why it cannot be judged: "saturation", "electrode_off", "cautery", "foreign_stimulus", "gap".
+    """
+
+    present: bool | None
+    amplitude: float | None = None
+    latency: float | None = None
+    peak_latency: float | None = None
+    statistic: float | None = None
+    p_value: float | None = None
+    noise: float | None = None
+    detection_limit: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SweepMeasured:
+    """A fact: one sweep with a measurement for each derivation of its site, in their order."""
+
+    sample: int
+    sweep: Sweep
+    measurements: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArtefactMark:
+    """A fact: from ``sample`` on, a channel carries an artefact, or carries it no longer."""
+
+    sample: int
+    channel: str
+    reason: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One measured response, set against the baseline of its derivation."""
+
+    sample: int
+    modality: str
+    derivation: str
+    site: str
+    channel: str
+    role: str
+    trigger: Trigger
+    measurement: Measurement
+    percent_of_baseline: float | None
+    sweep: Sweep = field(repr=False, compare=False)
+    row: int = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A derivation passed from one state to another.
+
+    ``since`` is the trigger of the first sweep that shows the new state.
+    """
+
+    sample: int
+    modality: str
+    derivation: str
+    state: str
+    previous: str
+    since: int
+    percent_of_baseline: float | None
+    detection_limit_percent: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A derivation's state is frozen, or no longer: ``reasons`` all that stand, ``reason`` the newest."""
+
+    sample: int
+    derivation: str
+    active: bool
+    reason: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineTaken:
+    """A baseline was accepted, or refused with its reason."""
+
+    sample: int
+    modality: str
+    derivation: str
+    accepted: bool
+    reason: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class NoteTaken:
+    """A note entered the session."""
+
+    sample: int
+    note: Note
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Samples from ``start`` up to ``stop`` never came."""
+
+    sample: int
+    start: int
+    stop: int
+
+
+Event = Response | StateChange | Hold | BaselineTaken | NoteTaken | Gap

@@ -1,0 +1,366 @@
+"""The one judge: facts and notes in, in the order in which they became known; verdicts out.
+
+It keeps, for every derivation with role ``lsr``, the baseline, the holds and the state. The rules
+of the states themselves stand in `ionm.states`, those of the baseline in `ionm.baseline`.
+
+- A sweep that cannot be judged gives a hold with its reason; the next one that can ends it.
+- A sweep whose M-control is below half its baseline says nothing about the LSR: the stimulus did
+  not arrive, or the muscle cannot answer.
+- While any reason stands, the state is frozen and the evidence gathered so far is dropped.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from statistics import median
+
+from ionm.baseline import N_SWEEPS, Baseline, Stimulus, ValidSweep, certify
+from ionm.events import (
+    ArtefactMark,
+    BaselineTaken,
+    Event,
+    Gap,
+    Hold,
+    Measurement,
+    NoteTaken,
+    Response,
+    StateChange,
+    SweepMeasured,
+)
+from ionm.modality import Derivation, LsrModality
+from ionm.states import GRADES, Loss, Return, State, grade
+from ionm.stream import Note, StreamInfo, Trigger
+
+SILENCE = 10.0
+"""Shortest time without a valid sweep that is called "no stimulus", in s (design; our choice)."""
+
+SILENT_INTERVALS = 5
+"""The same in stimulus intervals: at slow rates ten seconds would be a single sweep."""
+
+M_LOST = 0.5
+"""Share of its baseline below which the M-control is lost (the field's usual 50 % criterion,
+general knowledge)."""
+
+NOISY = 0.5
+"""Detection limit, as a share of the baseline, above which an absence could not be seen."""
+
+RECENT = 5
+"""Valid sweeps whose median amplitude grades the state (design)."""
+
+BY_SWEEP = ("m_control_lost", "intensity_low", "foreign_stimulus", "gap", "saturation", "electrode_off", "cautery")
+"""Reasons that a single sweep gives and the next valid one takes back, unless a mark still stands."""
+
+
+class Judge:
+    """Everything that is decided about the LSR in one session."""
+
+    def __init__(self, spec: LsrModality, info: StreamInfo, start: int) -> None:
+        self._spec = spec
+        self._branches = {
+            d.name: _Branch(d, spec, info.fs, start) for d in spec.derivations if d.role == "lsr"
+        }
+        self._m_baselines: dict[str, float] = {}
+
+    def begin(self, sample: int) -> list[Event]:
+        """What stands from the first sample on: no baseline yet."""
+        return [e for branch in self._branches.values() for e in branch.hold("no_baseline", sample)]
+
+    def push(self, facts: Iterable[SweepMeasured | ArtefactMark | Gap], notes: Iterable[Note], stop: int) -> list[Event]:
+        """Decide on everything that became known before sample ``stop``.
+
+        At one sample a gap comes before marks, marks before sweeps, sweeps before notes, and the
+        passing of time comes last.
+        """
+        known: list[tuple[int, int, SweepMeasured | ArtefactMark | Gap | Note]] = [
+            (fact.sample, _RANK[type(fact)], fact) for fact in facts
+        ]
+        known += [(note.accepted, _RANK[Note], note) for note in notes]
+        known.sort(key=lambda item: item[:2])
+        events: list[Event] = []
+        for sample, _, item in known:
+            events += self._pass_time(sample)
+            if isinstance(item, SweepMeasured):
+                events += self._sweep(item)
+            elif isinstance(item, ArtefactMark):
+                events += self._mark(item)
+            elif isinstance(item, Gap):
+                events.append(item)
+                events += [e for b in self._branches.values() for e in b.hold("gap", sample)]
+            else:
+                events += self._note(item)
+        events += self._pass_time(stop)
+        return events
+
+    def _pass_time(self, sample: int) -> list[Event]:
+        due = sorted((b.deadline, name) for name, b in self._branches.items() if b.deadline < sample and not b.silent)
+        return [e for deadline, name in due for e in self._branches[name].fall_silent(deadline)]
+
+    def _mark(self, mark: ArtefactMark) -> list[Event]:
+        touched = [b for b in self._branches.values() if b.derivation.channel == mark.channel]
+        return [e for b in touched for e in b.mark(mark)]
+
+    def _note(self, note: Note) -> list[Event]:
+        events: list[Event] = [NoteTaken(note.accepted, note)]
+        for branch in self._branches.values():
+            if note.event == "baseline" and note.attributes.get("modality", "lsr") == "lsr":
+                events += branch.take_baseline(note.accepted, "note/baseline")
+            elif note.event in ("cautery-on", "cautery-off"):
+                on = note.event == "cautery-on"
+                events += branch.mark(ArtefactMark(note.accepted, "note", "cautery", on))
+        return events
+
+    def _sweep(self, fact: SweepMeasured) -> list[Event]:
+        events: list[Event] = []
+        sweep, site = fact.sweep, fact.sweep.trigger.site
+        derivations = self._spec.at(site)
+        controls = [m for d, m in zip(derivations, fact.measurements, strict=True) if d.role == "m_control"]
+        control = controls[0] if controls else None
+        for row, (derivation, measurement) in enumerate(zip(derivations, fact.measurements, strict=True)):
+            branch = self._branches.get(derivation.name)
+            shown, percent = measurement, None
+            verdicts: list[Event] = []
+            if branch is not None:
+                shown, percent, verdicts = branch.sweep(fact.sample, sweep.trigger, measurement, control)
+            elif derivation.role == "m_control":
+                percent = self._percent_of_m(site, measurement)
+            events.append(
+                Response(
+                    fact.sample,
+                    self._spec.name,
+                    derivation.name,
+                    site,
+                    derivation.channel,
+                    derivation.role,
+                    sweep.trigger,
+                    shown,
+                    percent,
+                    sweep,
+                    row,
+                )
+            )
+            events += verdicts
+        return events
+
+    def _percent_of_m(self, site: str, measurement: Measurement) -> float | None:
+        baselines = [b.baseline for b in self._branches.values() if b.derivation.site == site]
+        known = [b.m_amplitude for b in baselines if b is not None and b.m_amplitude is not None]
+        if not known or measurement.amplitude is None:
+            return None
+        return 100 * measurement.amplitude / known[0]
+
+
+class _Branch:
+    """One derivation with role ``lsr``: its baseline, holds and state."""
+
+    def __init__(self, derivation: Derivation, spec: LsrModality, fs: float, start: int) -> None:
+        self.derivation = derivation
+        self.baseline: Baseline | None = None
+        self.state = State.UNKNOWN
+        self.silent = False
+        self._spec = spec
+        self._fs = fs
+        self._history: deque[ValidSweep] = deque(maxlen=N_SWEEPS)
+        self._untried = 0  # valid sweeps since a provisional baseline was last tried
+        self._loss: Loss | None = None
+        self._return = Return()
+        self._marks: list[tuple[str, str]] = []  # (who, reason) of artefacts that stand
+        self._reasons: list[str] = []  # in the order in which they came
+        self._last_valid = start
+        self._intervals: deque[int] = deque(maxlen=RECENT)
+
+    # holds
+
+    @property
+    def deadline(self) -> int:
+        """Sample at which, without a valid sweep, the derivation falls silent."""
+        interval = median(self._intervals) if self._intervals else 0
+        return int(self._last_valid + max(SILENCE * self._fs, SILENT_INTERVALS * interval))
+
+    def fall_silent(self, sample: int) -> list[Event]:
+        """No valid sweep came in time."""
+        self.silent = True
+        return self.hold("no_stimulus", sample)
+
+    def mark(self, mark: ArtefactMark) -> list[Event]:
+        """An artefact began or ended on the derivation's channel."""
+        key = (mark.channel, mark.reason)
+        if mark.active:
+            self._marks.append(key)
+            return self.hold(mark.reason, mark.sample)
+        if key in self._marks:
+            self._marks.remove(key)
+        # the hold stays until a sweep shows that the derivation can be judged again
+        return []
+
+    def hold(self, reason: str, sample: int) -> list[Event]:
+        """A reason not to judge began."""
+        if reason in self._reasons:
+            return []
+        self._reasons.append(reason)
+        self._return.clear()
+        if self._loss is not None:
+            self._loss.clear()
+        return [Hold(sample, self.derivation.name, True, reason, tuple(self._reasons))]  # noqa: FBT003
+
+    def _release(self, gone: Sequence[str], sample: int) -> list[Event]:
+        events: list[Event] = []
+        for reason in [r for r in self._reasons if r in gone]:
+            self._reasons.remove(reason)
+            events.append(Hold(sample, self.derivation.name, bool(self._reasons), reason, tuple(self._reasons)))
+        return events
+
+    # sweeps
+
+    def sweep(
+        self, sample: int, trigger: Trigger, measurement: Measurement, control: Measurement | None
+    ) -> tuple[Measurement, float | None, list[Event]]:
+        """Take one sweep; what is shown of it, its percent of baseline, and what follows."""
+        percent = self._percent(measurement.amplitude)
+        reason = self._reason(trigger, measurement, control)
+        if reason is not None:
+            if not measurement.present:
+                measurement = replace(measurement, present=None, reason=reason)
+            return measurement, percent, self.hold(reason, sample)
+        if self._history:
+            self._intervals.append(trigger.sample - self._history[-1].trigger.sample)
+        self._last_valid, self.silent = sample, False
+        standing = [r for _, r in self._marks]
+        events = self._release([r for r in (*BY_SWEEP, "no_stimulus") if r not in standing], sample)
+        if self._above(trigger):
+            return measurement, percent, events
+        bet = Return.bet(measurement.p_value if measurement.p_value is not None else 1.0)
+        self._history.append(ValidSweep(trigger, measurement, control, bet))
+        self._untried += 1
+        if self.state is State.UNKNOWN:
+            if self._untried >= N_SWEEPS:
+                events += self.take_baseline(sample, "provisional: the first 20 valid sweeps")
+            return measurement, percent, events
+        events += self._watch_noise(sample)
+        if not self._reasons:
+            events += self._decide(sample, trigger, measurement)
+        return measurement, percent, events
+
+    def _reason(self, trigger: Trigger, measurement: Measurement, control: Measurement | None) -> str | None:
+        if measurement.present is None:
+            return measurement.reason
+        if self.baseline is None:
+            return None
+        now, then = Stimulus.of(trigger), self.baseline.stimulus
+        if now != then and not self._above(trigger):
+            weaker = now.current() is not None and then.current() is not None
+            return "intensity_low" if weaker else "no_baseline"
+        if control is None or self.baseline.m_amplitude is None:
+            return None
+        if control.present is None:
+            return control.reason if not measurement.present else None
+        if control.amplitude is None or control.amplitude < M_LOST * self.baseline.m_amplitude:
+            return "m_control_lost"
+        return None
+
+    def _above(self, trigger: Trigger) -> bool:
+        """Whether the stimulus is stronger than the baseline's."""
+        if self.baseline is None:
+            return False
+        now, then = Stimulus.of(trigger).current(), self.baseline.stimulus.current()
+        return now is not None and then is not None and now > then
+
+    def _percent(self, amplitude: float | None) -> float | None:
+        if self.baseline is None or self.baseline.amplitude is None or amplitude is None:
+            return None
+        return 100 * amplitude / self.baseline.amplitude
+
+    def _recent(self) -> list[Measurement]:
+        return [s.measurement for s in list(self._history)[-RECENT:]]
+
+    def _limit_percent(self) -> float | None:
+        limits = [m.detection_limit for m in self._recent() if m.detection_limit is not None]
+        return self._percent(median(limits)) if limits else None
+
+    def _median_percent(self) -> float | None:
+        """Median of the last five amplitudes, a missing response counted as nothing."""
+        return self._percent(median(m.amplitude or 0.0 for m in self._recent()))
+
+    def _watch_noise(self, sample: int) -> list[Event]:
+        limit = self._limit_percent()
+        if limit is None:
+            return []
+        return self.hold("noise", sample) if limit > 100 * NOISY else self._release(["noise"], sample)
+
+    # states
+
+    def take_baseline(self, sample: int, why: str) -> list[Event]:
+        """Make the newest valid sweeps the baseline, or refuse them with a reason."""
+        self._untried = 0
+        found = certify(self._history)
+        name, modality = self.derivation.name, self._spec.name
+        if isinstance(found, Baseline) and not found.elicited and self.state not in (State.UNKNOWN, State.NOT_ELICITED):
+            found = f"no LSR in it; the state {self.state} and its baseline stand"
+        if isinstance(found, str):
+            return [BaselineTaken(sample, modality, name, False, found, {})]  # noqa: FBT003
+        self.baseline = found
+        self._loss = Loss(found.hits, found.sweeps, self._spec.response.alpha)
+        self._return.clear()
+        values = {
+            "elicited": found.elicited,
+            "amplitude_uv": None if found.amplitude is None else found.amplitude * 1e6,
+            "latency_ms": None if found.latency is None else found.latency * 1e3,
+            "m_amplitude_uv": None if found.m_amplitude is None else found.m_amplitude * 1e6,
+            "responses": found.hits,
+            "sweeps": found.sweeps,
+            "stimulus": str(found.stimulus),
+            "interval_s": found.interval / self._fs,
+        }
+        first = self._history[0].trigger.sample
+        state = State.PRESENT if found.elicited else State.NOT_ELICITED
+        events: list[Event] = [BaselineTaken(sample, modality, name, True, why, values)]  # noqa: FBT003
+        events += self._release(["no_baseline"], sample)
+        if state is not self.state:
+            events.append(self._go(state, sample, first, why))
+        return events
+
+    def _decide(self, sample: int, trigger: Trigger, measurement: Measurement) -> list[Event]:
+        p_value = measurement.p_value if measurement.p_value is not None else 1.0
+        present = bool(measurement.present)
+        if self.state in (State.ABSENT, State.NOT_ELICITED):
+            if not self._return.push(p_value, trigger.sample):
+                return []
+            since = self._return.since or trigger.sample
+            back = State.REAPPEARED if self.state is State.ABSENT else State.PRESENT
+            return [self._go(back, sample, since, "responses beyond chance")]
+        if self._loss is None:
+            return []
+        if self._loss.push(present, p_value, trigger.sample):
+            since = self._loss.since if self._loss.since is not None else trigger.sample
+            return [self._go(State.ABSENT, sample, since, "misses beyond chance")]
+        if self._loss.odds <= 0:
+            self._loss.learn(present)
+        percent, limit = self._median_percent(), self._limit_percent()
+        if self.state not in GRADES or percent is None or limit is None or len(self._history) < RECENT:
+            return []
+        now = grade(percent, limit, self.state)
+        if now is self.state:
+            return []
+        return [self._go(now, sample, self._recent_triggers(now, limit), "median of the last five valid sweeps")]
+
+    def _recent_triggers(self, now: State, limit: float) -> int:
+        """Trigger of the first of the last five sweeps that by itself has the new grade."""
+        newest = list(self._history)[-RECENT:]
+        for valid in newest:
+            if grade(self._percent(valid.measurement.amplitude or 0.0) or 0.0, limit, self.state) is now:
+                return valid.trigger.sample
+        return newest[-1].trigger.sample
+
+    def _go(self, state: State, sample: int, since: int, reason: str) -> StateChange:
+        previous, self.state = self.state, state
+        self._return.clear()
+        if self._loss is not None:
+            self._loss.clear()
+        percent = None if state in (State.ABSENT, State.NOT_ELICITED) else self._median_percent()
+        return StateChange(
+            sample, self._spec.name, self.derivation.name, state, previous, since, percent, self._limit_percent(), reason
+        )
+
+
+_RANK = {Gap: 0, ArtefactMark: 1, SweepMeasured: 2, Note: 3}

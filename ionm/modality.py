@@ -1,0 +1,268 @@
+"""How one kind of response is obtained: the path from chunks to facts.
+
+    chunk > marks of artefact > clipping > blanking > filters > sweeps > measurements
+
+A path restarts after a gap; what its detectors have learnt of the background outlives it. It
+depends on samples and stimuli only, never on a verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ionm.detectors.artefact import Artefact
+from ionm.detectors.lsr import Lsr
+from ionm.detectors.m_wave import MWave
+from ionm.events import ArtefactMark, Measurement, Sweep, SweepMeasured
+from ionm.filters.blanking import Blanking, LookAhead
+from ionm.filters.chain import Chain
+from ionm.filters.clipping import Clipping
+from ionm.protocols import Filter
+from ionm.stream import Chunk, StreamInfo
+from ionm.sweeps import Layout, RunningSweeps, Sweeps
+
+ROLES = ("lsr", "m_control", "spare")
+
+REFERENCE_FREQUENCY = 250.0
+"""Frequency, in Hz, at which the filters' delay is read for latencies: the middle of an LSR's
+band (phases of 1 to 2 ms)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """One muscle that answers one site.
+
+    Parameters
+    ----------
+    site, channel
+        Stimulated site and recorded channel.
+    role
+        "lsr" (has a state), "m_control" (the stimulated branch's own muscle) or "spare".
+    """
+
+    site: str
+    channel: str
+    role: str
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise ValueError(f"role must be one of {', '.join(ROLES)}, got {self.role!r}")
+
+    @property
+    def name(self) -> str:
+        """As events name it, "zygomatic>Mentalis"."""
+        return f"{self.site}>{self.channel}"
+
+
+@dataclass(frozen=True, slots=True)
+class LsrModality:
+    """Settings of the lateral spread response.
+
+    Parameters
+    ----------
+    derivations
+        In the order in which events name them.
+    filters
+        After the blanking, in order.
+    blanking
+        Which samples the stimulus blinds.
+    sweep
+        Begin and end of a sweep around its stimulus, in s.
+    response
+        The test for roles ``lsr`` and ``spare``.
+    m_wave
+        The measurement for role ``m_control``.
+    artefact
+        The marks of artefact.
+    harmless
+        Sites whose stimuli do not disturb a sweep (the ear's click reaches no facial muscle).
+    answer
+        How long another site's stimulus disturbs, in s: artefact, M-wave and LSR are over.
+    """
+
+    derivations: tuple[Derivation, ...]
+    filters: tuple[Filter, ...]
+    blanking: Blanking
+    sweep: tuple[float, float]
+    response: Lsr
+    m_wave: MWave
+    artefact: Artefact = Artefact()
+    harmless: tuple[str, ...] = ("click",)
+    answer: float = 0.03
+    name: str = "lsr"
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The stimulated sites, in order."""
+        return tuple(dict.fromkeys(d.site for d in self.derivations))
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The recorded channels, in order."""
+        return tuple(dict.fromkeys(d.channel for d in self.derivations))
+
+    def at(self, site: str) -> tuple[Derivation, ...]:
+        """The derivations of one site: the rows of its sweeps, in order."""
+        return tuple(d for d in self.derivations if d.site == site)
+
+    def start(self, info: StreamInfo) -> RunningLsrPath:
+        """A fresh running path; `SetupError` if the settings do not fit the stream."""
+        return RunningLsrPath(self, info)
+
+
+class RunningLsrPath:
+    """The path with its memory."""
+
+    def __init__(self, spec: LsrModality, info: StreamInfo) -> None:
+        self._spec = spec
+        self._info = info
+        self._chain = Chain(spec.filters)
+        self._sweeps = Sweeps(*spec.sweep, {site: tuple(d.channel for d in spec.at(site)) for site in spec.sites})
+        self._ahead = math.ceil(spec.blanking.before * info.fs)
+        self._start()
+        delay = self._chain.delay(info, REFERENCE_FREQUENCY)
+        self._tests = {site: _SiteTests(spec.at(site), spec, self._cutter, info.fs, delay) for site in spec.sites}
+        self._stimuli: list[int] = []  # those that may disturb a sweep that is still to come
+        self._answer = info.samples(spec.answer)
+        self._spoilt = {name: _Spoilt(info.samples(spec.artefact.block)) for name in spec.channels}
+
+    def _start(self) -> None:
+        self._look = LookAhead(self._ahead)
+        self._artefact = self._spec.artefact.start(self._info, self._ahead)
+        self._clipping = Clipping().start(self._info)
+        self._blanking = self._spec.blanking.start(self._info)
+        self._filters = self._chain.start(self._info)
+        self._cutter = self._sweeps.start(self._info)
+
+    def push(self, chunk: Chunk) -> list[SweepMeasured | ArtefactMark]:
+        """The facts that become known in this chunk, in the order in which they do."""
+        self._stimuli += [t.sample for t in chunk.triggers if t.site not in self._spec.harmless]
+        return self._process(*self._look.push(chunk))
+
+    def restart(self, sample: int) -> list[SweepMeasured | ArtefactMark]:
+        """Give incomplete sweeps up, because the stream broke off before ``sample``, and begin afresh."""
+        facts = self._process(self._look.flush(), ()) if self._look.holds else []
+        facts += [self._measure(sweep, sample) for sweep in self._cutter.abandon(sample)]
+        for name, spoilt in self._spoilt.items():
+            facts += [ArtefactMark(sample, name, reason, active=False) for reason in spoilt.close(sample)]
+        self._start()
+        return [replace(fact, sample=sample) for fact in facts]
+
+    def _process(self, chunk: Chunk, ahead: tuple[tuple[int, str], ...]) -> list[SweepMeasured | ArtefactMark]:
+        facts: list[SweepMeasured | ArtefactMark] = []
+        for mark in self._artefact.push(chunk, ahead):
+            known = replace(mark, sample=mark.sample + self._ahead)
+            if mark.channel in self._spoilt:
+                self._spoilt[mark.channel].mark(known)
+                facts.append(known)
+        unclipped = self._clipping.push(chunk)
+        if unclipped is not chunk:
+            self._note_clipping(chunk, unclipped)
+        filtered = self._filters.push(self._blanking.push(unclipped, ahead))
+        sweeps = self._cutter.push(filtered)
+        if not sweeps:
+            return facts
+        facts += [self._measure(sweep, sweep.sample + self._ahead) for sweep in sweeps]
+        horizon = sweeps[-1].trigger.sample - 2 * self._cutter.length
+        self._stimuli = [s for s in self._stimuli if s > horizon]
+        for spoilt in self._spoilt.values():
+            spoilt.forget(horizon)
+        facts.sort(key=lambda fact: fact.sample)
+        return facts
+
+    def _note_clipping(self, chunk: Chunk, unclipped: Chunk) -> None:
+        clipped = chunk.valid & ~unclipped.valid
+        for row, name in enumerate(self._info.names):
+            if name in self._spoilt:
+                columns = np.flatnonzero(clipped[row])
+                for run in np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1):
+                    if run.size:
+                        self._spoilt[name].clip(chunk.start + int(run[0]), chunk.start + int(run[-1]) + 1)
+
+    def _measure(self, sweep: Sweep, known: int) -> SweepMeasured:
+        trigger = sweep.trigger
+        end = trigger.sample + self._info.samples(self._spec.response.window[1])
+        others = list(self._stimuli)
+        if trigger.site not in self._spec.harmless:
+            others.remove(trigger.sample)
+        foreign = any(trigger.sample - self._answer < s < end for s in others)
+        for other in others:  # another stimulus blinds the background that it falls into
+            first = max(0, other - trigger.sample + sweep.zero)
+            last = min(sweep.zero, other - trigger.sample + sweep.zero + self._answer)
+            if first < last:
+                sweep.valid[:, first:last] = False
+        reasons = []
+        for derivation in self._spec.at(trigger.site):
+            m = derivation.role == "m_control"
+            begin = self._spec.m_wave.window[0] if m else self._spec.response.clean_from
+            spoilt = self._spoilt[derivation.channel]
+            reason = spoilt.reason(trigger.sample + self._info.samples(begin), end, known)
+            reasons.append("foreign_stimulus" if foreign else reason)
+        return SweepMeasured(known, sweep, self._tests[trigger.site].push(sweep, reasons))
+
+
+class _SiteTests:
+    """The tests of one site's rows: one M-wave measurement per control, one LSR test for the rest."""
+
+    def __init__(
+        self, derivations: tuple[Derivation, ...], spec: LsrModality, cutter: RunningSweeps, fs: float, delay: float
+    ) -> None:
+        controls = [row for row, d in enumerate(derivations) if d.role == "m_control"]
+        self._tested = [row for row, d in enumerate(derivations) if d.role != "m_control"]
+        place = (cutter.zero, cutter.length, fs, delay)
+        self._controls = {row: spec.m_wave.start(Layout((row,), None, *place)) for row in controls}
+        reference = controls[0] if controls else None
+        self._test = spec.response.start(Layout(tuple(self._tested), reference, *place)) if self._tested else None
+
+    def push(self, sweep: Sweep, reasons: Sequence[str | None]) -> tuple[Measurement, ...]:
+        found = {row: control.push(sweep, reasons[row]) for row, control in self._controls.items()}
+        if self._test is not None:
+            tested = self._test.push(sweep, [reasons[row] for row in self._tested])
+            found.update(zip(self._tested, tested, strict=True))
+        return tuple(found[row] for row in range(len(reasons)))
+
+
+class _Spoilt:
+    """Where one channel cannot be judged: (reason, first sample, end or None, known at)."""
+
+    def __init__(self, block: int) -> None:
+        self._block = block
+        self._spans: list[tuple[str, int, int | None, int]] = []
+
+    def mark(self, mark: ArtefactMark) -> None:
+        """Take the begin or the end of an artefact."""
+        if mark.active:
+            self._spans.append((mark.reason, mark.sample - self._block + 1, None, mark.sample))
+        else:
+            self._end(mark.reason, mark.sample)
+
+    def clip(self, first: int, end: int) -> None:
+        """Take a run of clipped samples."""
+        self._spans.append(("saturation", first, end, first))
+
+    def close(self, sample: int) -> list[str]:
+        """End whatever is still active; the reasons that were."""
+        active = [reason for reason, _, end, _ in self._spans if end is None]
+        for reason in active:
+            self._end(reason, sample)
+        return active
+
+    def _end(self, reason: str, sample: int) -> None:
+        self._spans = [
+            (r, first, sample if r == reason and end is None else end, known) for r, first, end, known in self._spans
+        ]
+
+    def reason(self, begin: int, end: int, known: int) -> str | None:
+        """Why samples from ``begin`` up to ``end`` cannot be judged, as far as ``known`` then."""
+        for reason, first, stop, since in self._spans:
+            if since <= known and first < end and (stop is None or stop > begin):
+                return reason
+        return None
+
+    def forget(self, horizon: int) -> None:
+        """Drop what ended before ``horizon``."""
+        self._spans = [span for span in self._spans if span[2] is None or span[2] > horizon]

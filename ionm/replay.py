@@ -1,0 +1,127 @@
+"""Replay a recording through exactly the live path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ionm.errors import InputError, SetupError
+from ionm.events import Event
+from ionm.filters.montage import Montage
+from ionm.modality import LsrModality
+from ionm.protocol import Protocol, load
+from ionm.session import Session
+from ionm.sources import Recording, open_recording
+
+DEFAULT_PROTOCOL = "mvd-hfs"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replay:
+    """A recording with the protocol it is replayed under.
+
+    Parameters
+    ----------
+    recording, protocol
+        As opened.
+    side
+        Side of the case, "L", "R" or None.
+    montage
+        Makes the protocol's channels from the recording's; None if they are its own.
+    modality
+        What of the protocol the recording can give.
+    missing
+        What it lacks, one text each.
+    """
+
+    recording: Recording
+    protocol: Protocol
+    side: str | None
+    montage: Montage | None
+    modality: LsrModality
+    missing: tuple[str, ...]
+
+    def events(self, chunk_seconds: float, passed: Callable[[int], object] | None = None) -> Iterator[list[Event]]:
+        """The events of each chunk in turn, and at last those of the end.
+
+        Parameters
+        ----------
+        chunk_seconds
+            Chunk length, in s; ``math.inf`` for the whole recording at once.
+        passed
+            Called with the sample index reached after each chunk.
+
+        Raises
+        ------
+        InputError
+            If no sample of the protocol's channels is a number.
+        """
+        session = Session(self.modality, self.recording.info, self.montage)
+        any_valid = False
+        for chunk in self.recording.chunks(chunk_seconds):
+            any_valid = any_valid or bool(chunk.valid.any())
+            yield session.push(chunk)
+            if passed is not None:
+                passed(chunk.stop)
+        if not any_valid:
+            raise InputError(f"{self.recording.path}: no channel holds a single number, expected samples")
+        yield session.finish()
+
+
+def prepare(path: Path, protocol_name: str | None, side: str | None) -> Replay:
+    """Open a recording and fit a protocol to it.
+
+    Parameters
+    ----------
+    path
+        The recording.
+    protocol_name
+        Shipped protocol or path; None for the one that suits the file, or `DEFAULT_PROTOCOL`.
+    side
+        "L" or "R"; None takes what a ``note/case/side=...`` says.
+
+    Raises
+    ------
+    InputError
+        If the recording or the protocol cannot be used.
+    """
+    protocol = load(protocol_name) if protocol_name else None
+    if protocol is None:
+        protocol = load(_suggested(path))
+    recording = open_recording(
+        path, channels=protocol.channels, aliases=protocol.aliases, marks=protocol.marks
+    )
+    side = side or _noted_side(recording)
+    try:
+        montage = protocol.derived(recording.info, side)
+        info = montage.output(recording.info) if montage else recording.info
+        modality, missing = protocol.fit(info, recording.sites)
+        Session(modality, recording.info, montage)
+    except SetupError as error:
+        raise InputError(f"{path}: {error}{_unknown(recording)}") from error
+    return Replay(recording, protocol, side, montage, modality, missing)
+
+
+def _suggested(path: Path) -> str:
+    return open_recording(path).suggested_protocol or DEFAULT_PROTOCOL
+
+
+def _noted_side(recording: Recording) -> str | None:
+    sides = [n.attributes["side"] for n in recording.notes if n.event == "case" and "side" in n.attributes]
+    return sides[-1] if sides else None
+
+
+def _unknown(recording: Recording) -> str:
+    """What marks there are that the protocol does not map, for a recording without stimuli."""
+    if recording.triggers or not recording.unmapped:
+        return ""
+    texts = ", ".join(repr(text) for text in list(recording.unmapped)[:5])
+    return f" (its marks are {texts}; a protocol's [marks] can map them)"
+
+
+def everything(parts: Iterable[list[Event]]) -> list[Event]:
+    """All events of a replay in one list."""
+    return [event for events in parts for event in events]
+
+

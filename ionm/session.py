@@ -1,0 +1,120 @@
+"""A running case: chunks in, events out. No file, no clock, no thread.
+
+The invariants of ionm:
+
+1. The sample index is the only clock.
+2. Cutting the stream differently never changes an event, in no bit.
+3. Filters are causal, keep sample count and start, and pass on ``valid``.
+4. The stimulus artefact is masked before any recursive filter; no notch on stimulus-locked sweeps.
+5. A NaN, clipped or missing sample harms its own channel for its own duration only.
+6. A gap restarts signal paths; baselines, states and alarms outlive it; an event says so.
+7. A chunk is recorded before the session sees it, a human act is committed before.
+8. Nothing is decided from data that cannot be judged: a hold takes the place of a verdict.
+9. Every state can show its evidence: sweeps, statistic, limits, settings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ionm.errors import SignalError
+from ionm.events import Event, Gap, NoteTaken
+from ionm.filters.montage import Montage
+from ionm.judge import Judge
+from ionm.modality import LsrModality
+from ionm.stream import Chunk, Note, StreamInfo
+
+GRID = 8192
+"""Long chunks are cut at multiples of this many samples, so that memory does not depend on them."""
+
+
+class Session:
+    """One case under way.
+
+    Parameters
+    ----------
+    modality
+        What is monitored. Its channels must all be in the stream (`ionm.protocol.Protocol.fit`).
+    info
+        The stream.
+    montage
+        Makes the modality's channels from the stream's; None if they are the stream's own.
+
+    Raises
+    ------
+    SetupError
+        If the settings do not fit the stream.
+    """
+
+    def __init__(self, modality: LsrModality, info: StreamInfo, montage: Montage | None = None) -> None:
+        self._info = info
+        self._montage = montage.start(info) if montage else None
+        self._path = modality.start(montage.output(info) if montage else info)
+        self._modality = modality
+        self._judge: Judge | None = None
+        self._next = 0
+
+    def push(self, chunk: Chunk) -> list[Event]:
+        """Take the next chunk; what became known by it, in order.
+
+        Raises
+        ------
+        SignalError
+            If the chunk's shape is wrong, it begins before the last one ended, or a stimulus or
+            note lies behind its end.
+        """
+        expected = (self._info.n_channels, chunk.n_samples)
+        if chunk.data.shape != expected or chunk.valid.shape != expected:
+            raise SignalError(
+                f"expected samples and flags of shape {expected}, got {chunk.data.shape} and {chunk.valid.shape} "
+                f"at sample {chunk.start}"
+            )
+        events: list[Event] = []
+        if self._judge is None:
+            self._judge = Judge(self._modality, self._info, chunk.start)
+            self._next = chunk.start
+            events += self._judge.begin(chunk.start)
+        if chunk.start < self._next:
+            raise SignalError(f"the chunk begins at sample {chunk.start}, before the last one ended at {self._next}")
+        if chunk.start > self._next:
+            events += self._break(self._judge, chunk.start)
+        chunk, late = self._late(chunk)
+        events += late
+        position = chunk.start
+        while position < chunk.stop:
+            border = min(chunk.stop, (position // GRID + 1) * GRID)
+            piece = chunk if position == chunk.start and border == chunk.stop else chunk.cut(position, border)
+            derived = self._montage.push(piece) if self._montage else piece
+            events += self._judge.push(self._path.push(derived), piece.notes, border)
+            position = border
+        self._next = chunk.stop
+        return events
+
+    def finish(self) -> list[Event]:
+        """End the case: what the last, incomplete sweeps still show."""
+        if self._judge is None:
+            return []
+        last = max(self._next - 1, 0)
+        return self._judge.push(self._path.restart(last), (), self._next)
+
+    def _break(self, judge: Judge, start: int) -> list[Event]:
+        gap = Gap(start, self._next, start)
+        facts = self._path.restart(start)
+        known = facts if self._info.segmented else [gap, *facts]
+        return judge.push(known, (), start)
+
+    def _late(self, chunk: Chunk) -> tuple[Chunk, list[Event]]:
+        """Take out what came too late to be applied, and say so."""
+        marks = [t.sample for t in chunk.triggers] + [n.accepted for n in chunk.notes]
+        if not marks or (min(marks) >= chunk.start and max(marks) < chunk.stop):
+            return chunk, []
+        if max(marks) >= chunk.stop:
+            raise SignalError(f"a mark at sample {max(marks)} lies behind the chunk's end at {chunk.stop}")
+        events: list[Event] = []
+        for trigger in chunk.triggers:
+            if trigger.sample < chunk.start:
+                note = Note(trigger.sample, chunk.start, "late-trigger", {"site": trigger.site})
+                events.append(NoteTaken(chunk.start, note))
+        kept = tuple(t for t in chunk.triggers if t.sample >= chunk.start)
+        notes = tuple(replace(n, accepted=max(n.accepted, chunk.start)) for n in chunk.notes)
+        return Chunk(chunk.data, chunk.valid, chunk.start, kept, notes), events

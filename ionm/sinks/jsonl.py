@@ -1,0 +1,146 @@
+"""Events as JSON, one object a line: the same bytes for any cutting of the stream.
+
+Names and units are those of the published interface: microvolts and milliseconds, with the unit
+in the name; what is absent is null.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ionm.events import BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
+from ionm.sinks.whole_file import WholeFile
+
+SCHEMA = 1
+
+
+def line(event: Event, fs: float) -> dict[str, Any]:
+    """One event as its published keys.
+
+    Parameters
+    ----------
+    event
+        The event.
+    fs
+        Sampling rate, in Hz.
+    """
+    return {"kind": _kind(event), "sample": event.sample, "t": event.sample / fs, **_keys(event)}
+
+
+def _kind(event: Event) -> str:
+    match event:
+        case Response():
+            return "response"
+        case StateChange():
+            return "state"
+        case Hold():
+            return "hold"
+        case BaselineTaken():
+            return "baseline"
+        case NoteTaken():
+            return "note"
+        case Gap():
+            return "gap"
+
+
+def _keys(event: Event) -> Mapping[str, Any]:
+    match event:
+        case Response():
+            return _response(event)
+        case StateChange():
+            return {
+                "modality": event.modality,
+                "derivation": event.derivation,
+                "state": str(event.state),
+                "previous": str(event.previous),
+                "since_sample": event.since,
+                "percent_of_baseline": event.percent_of_baseline,
+                "detection_limit_percent": event.detection_limit_percent,
+                "reason": event.reason,
+            }
+        case Hold():
+            return {
+                "derivation": event.derivation,
+                "active": event.active,
+                "reason": event.reason,
+                "reasons": list(event.reasons),
+            }
+        case BaselineTaken():
+            return {
+                "modality": event.modality,
+                "derivation": event.derivation,
+                "accepted": event.accepted,
+                "reason": event.reason,
+                "values": dict(event.values),
+            }
+        case NoteTaken():
+            note = event.note
+            return {"event": note.event, "note_sample": note.sample, "attributes": dict(note.attributes)}
+        case Gap():
+            return {"start": event.start, "stop": event.stop}
+
+
+def _response(event: Response) -> Mapping[str, Any]:
+    m = event.measurement
+    return {
+        "modality": event.modality,
+        "derivation": event.derivation,
+        "site": event.site,
+        "channel": event.channel,
+        "role": event.role,
+        "trigger_sample": event.trigger.sample,
+        "present": m.present,
+        "amplitude_uv": _scaled(m.amplitude, 1e6),
+        "latency_ms": _scaled(m.latency, 1e3),
+        "peak_latency_ms": _scaled(m.peak_latency, 1e3),
+        "percent_of_baseline": event.percent_of_baseline,
+        "statistic": m.statistic,
+        "p_value": m.p_value,
+        "noise_uv": _scaled(m.noise, 1e6),
+        "detection_limit_uv": _scaled(m.detection_limit, 1e6),
+        "reason": m.reason,
+        "stimulus": dict(event.trigger.attributes),
+    }
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
+class JsonLines:
+    """Write events to a file that appears under its name only when it is whole.
+
+    Parameters
+    ----------
+    path
+        The file.
+    fs
+        Sampling rate, in Hz.
+    header
+        Further keys of the first line: channels, protocol hash, version.
+    """
+
+    def __init__(self, path: Path, fs: float, header: Mapping[str, Any]) -> None:
+        self._file = WholeFile(path)
+        self._fs = fs
+        self._put({"kind": "header", "sample": 0, "t": 0.0, "schema": SCHEMA, "fs": fs, **header})
+
+    def write(self, item: Event) -> None:
+        """Take one event."""
+        self._put(line(item, self._fs))
+
+    def _put(self, keys: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(keys, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def __enter__(self) -> Self:
+        self._file.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.__exit__(kind, error, trace)

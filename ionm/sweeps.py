@@ -1,0 +1,157 @@
+"""Cut the stream around its stimuli: integer samples, every stimulus gives exactly one sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ionm.errors import SetupError
+from ionm.events import Sweep
+from ionm.stream import Chunk, StreamInfo, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the sweeps of one site are laid out for a detector.
+
+    Parameters
+    ----------
+    rows
+        The rows that it judges.
+    reference
+        Row of the M-control, or None.
+    zero, length
+        Column of the stimulus, number of columns.
+    fs
+        Sampling rate, in Hz.
+    delay
+        Delay of the filters before it, in s; latencies are corrected for it.
+    """
+
+    rows: tuple[int, ...]
+    reference: int | None
+    zero: int
+    length: int
+    fs: float
+    delay: float
+
+    def columns(self, stretch: tuple[float, float]) -> slice:
+        """The columns of a stretch in s relative to the stimulus; `SetupError` if not all are there."""
+        first, last = (self.zero + round(t * self.fs) for t in stretch)
+        if first < 0 or last > self.length or last - first < 2:
+            raise SetupError(
+                f"a sweep from {-self.zero / self.fs * 1e3:g} to {(self.length - self.zero) / self.fs * 1e3:g} ms "
+                f"does not hold the stretch from {stretch[0] * 1e3:g} to {stretch[1] * 1e3:g} ms"
+            )
+        return slice(first, last)
+
+    def valid(self, sweep: Sweep, columns: slice) -> bool:
+        """Whether every sample of the judged rows is valid there."""
+        return all(bool(sweep.valid[row, columns].all()) for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeps:
+    """Which stretch around a stimulus is a sweep.
+
+    Parameters
+    ----------
+    begin, end
+        Begin and end (exclusive) relative to the stimulus, in s; what lies before it is the
+        prestimulus.
+    rows
+        Per site, the channels (by name, in order) that its sweeps hold. A stimulus at a site
+        that is not named is not cut.
+    """
+
+    begin: float
+    end: float
+    rows: Mapping[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        if not self.begin <= 0 < self.end:
+            raise ValueError(f"need begin <= 0 < end, got begin={self.begin:g} s, end={self.end:g} s")
+
+    def start(self, info: StreamInfo) -> RunningSweeps:
+        """A fresh cutter; `SetupError` names a channel that the stream lacks."""
+        index = {name: i for i, name in enumerate(info.names)}
+        rows = {}
+        for site, names in self.rows.items():
+            missing = [name for name in names if name not in index]
+            if missing:
+                raise SetupError(f"sweeps of site {site!r} need {', '.join(missing)}; the stream has {', '.join(info.names)}")
+            rows[site] = np.array([index[name] for name in names], dtype=np.intp)
+        return RunningSweeps(info.samples(self.begin), info.samples(self.end), rows, info.n_channels)
+
+
+class RunningSweeps:
+    """The cutter with its memory: the newest samples and the stimuli whose sweep is not complete.
+
+    ``zero`` is the column of the stimulus, ``length`` the number of columns of every sweep.
+    """
+
+    def __init__(self, start: int, stop: int, rows: dict[str, NDArray[np.intp]], n_channels: int) -> None:
+        self.zero = -start
+        self.length = stop - start
+        self._after = stop
+        self._rows = rows
+        self._pending: list[Trigger] = []
+        # samples [begin, begin + used) of the stream stand in columns [0, used)
+        capacity = 4 * self.length
+        self._data = np.zeros((n_channels, capacity))
+        self._valid = np.zeros((n_channels, capacity), dtype=bool)
+        self._begin: int | None = None
+        self._used = 0
+
+    def push(self, chunk: Chunk) -> list[Sweep]:
+        """The sweeps that this chunk completes, in the order of their stimuli."""
+        if self._begin is None:
+            self._begin = chunk.start
+        self._append(chunk)
+        self._pending.extend(t for t in chunk.triggers if t.site in self._rows)
+        done = []
+        while self._pending and self._pending[0].sample + self._after <= chunk.stop:
+            trigger = self._pending.pop(0)
+            done.append(self._cut(trigger, trigger.sample + self._after - 1))
+        return done
+
+    def abandon(self, sample: int) -> list[Sweep]:
+        """The incomplete sweeps as far as they came, because of a gap or the end; known at ``sample``."""
+        given_up = [self._cut(trigger, sample) for trigger in self._pending]
+        self._pending.clear()
+        return given_up
+
+    def _append(self, chunk: Chunk) -> None:
+        n = chunk.n_samples
+        if self._used + n > self._data.shape[1]:
+            keep = min(self._used, self.length)
+            drop = self._used - keep
+            if keep + n > self._data.shape[1]:
+                grown = np.zeros((self._data.shape[0], 2 * (keep + n)))
+                grown_valid = np.zeros(grown.shape, dtype=bool)
+            else:
+                grown, grown_valid = self._data, self._valid
+            grown[:, :keep] = self._data[:, drop : self._used].copy()
+            grown_valid[:, :keep] = self._valid[:, drop : self._used].copy()
+            self._data, self._valid = grown, grown_valid
+            self._begin = (self._begin or 0) + drop
+            self._used = keep
+        self._data[:, self._used : self._used + n] = chunk.data
+        self._valid[:, self._used : self._used + n] = chunk.valid
+        self._used += n
+
+    def _cut(self, trigger: Trigger, sample: int) -> Sweep:
+        rows = self._rows[trigger.site]
+        first = trigger.sample - self.zero - (self._begin or 0)
+        last = first + self.length
+        if 0 <= first and last <= self._used:
+            return Sweep(sample, trigger, self._data[rows, first:last], self._valid[rows, first:last], self.zero)
+        # the stream began, ended or broke off inside this sweep: what never came is not valid
+        data, valid = np.zeros((rows.size, self.length)), np.zeros((rows.size, self.length), dtype=bool)
+        a, b = max(first, 0), min(last, self._used)
+        data[:, a - first : b - first] = self._data[rows, a:b]
+        valid[:, a - first : b - first] = self._valid[rows, a:b]
+        return Sweep(sample, trigger, data, valid, self.zero)
