@@ -11,6 +11,8 @@
  * - A push is cut where any channel of a group changes between ok and not ok; within such a
  *   stretch a channel either runs or is held, so the arithmetic knows nothing of harm.
  *
+ * A push is one call, from chunk to chunk: at 1 to 5 ms per chunk, calls would cost as much as samples.
+ *
  * The file includes itself once per vector width (LANES). Compilers without GNU vectors get the
  * plain C path. Limited API of Python 3.11, no numpy headers: arrays come as buffers.
  */
@@ -268,63 +270,137 @@ static int survey(Cascade *self, const rows *r)
     return all;
 }
 
-/* Check one array; n < 0 takes any number of samples. Returns 0 or sets an exception. */
-static int check(const Py_buffer *view, const char *name, char format, const char *type, Py_ssize_t n_channels,
-                 Py_ssize_t n)
+/* What a push needs of Python; one interpreter only, as numpy. */
+static struct {
+    PyObject *chunk_type, *signal_error, *empty, *bool_type;
+    PyObject *data, *valid, *start, *triggers, *notes;
+} py;
+
+/* A chunk on its way through: its arrays as buffers, where they were taken. */
+typedef struct {
+    PyObject *start;
+    PyObject *arrays[4]; /* data, valid, the output's data and, where needed, flags */
+    Py_buffer views[4];
+} passage;
+
+static void release(passage *p)
 {
-    const char *given = view->format ? view->format : "B";
-    if (given[0] != format || given[1] != '\0') {
-        PyErr_Format(PyExc_TypeError, "expected %s of %s, got buffer format '%s'", name, type, given);
+    for (int i = 0; i < 4; i++) {
+        if (p->views[i].obj)
+            PyBuffer_Release(&p->views[i]);
+        Py_XDECREF(p->arrays[i]);
+    }
+    Py_XDECREF(p->start);
+}
+
+static PyObject *shape_of(const Py_buffer *view)
+{
+    PyObject *shape = PyTuple_New(view->ndim);
+    for (int i = 0; shape && i < view->ndim; i++)
+        PyTuple_SetItem(shape, i, PyLong_FromSsize_t(view->shape[i]));
+    return shape;
+}
+
+/* Take array i of the chunk and check it; n < 0 takes any number of samples. */
+static int take(passage *p, int i, PyObject *chunk, PyObject *name, char format, const char *type,
+                Py_ssize_t n_channels, Py_ssize_t n)
+{
+    Py_buffer *view = &p->views[i];
+    p->arrays[i] = PyObject_GetAttr(chunk, name);
+    if (p->arrays[i] == NULL)
+        return -1;
+    const int failed = PyObject_GetBuffer(p->arrays[i], view, PyBUF_RECORDS_RO) < 0;
+    if (failed || view->format == NULL || view->format[0] != format || view->format[1] != '\0') {
+        PyErr_Clear();
+        PyErr_Format(py.signal_error, "expected %U of %s, got %s, at sample %S", name, type,
+                     failed || view->format == NULL ? "no array" : view->format, p->start);
         return -1;
     }
     if (view->ndim != 2 || view->shape[0] != n_channels || (n >= 0 && view->shape[1] != n)) {
         char wanted[32] = "n_samples";
         if (n >= 0)
             PyOS_snprintf(wanted, sizeof wanted, "%lld", (long long)n);
-        PyObject *shape = PyTuple_New(view->ndim);
-        for (int i = 0; shape && i < view->ndim; i++)
-            PyTuple_SetItem(shape, i, PyLong_FromSsize_t(view->shape[i]));
+        PyObject *shape = shape_of(view);
         if (shape)
-            PyErr_Format(PyExc_ValueError, "expected %s of shape (%zd, %s), got %S", name, n_channels, wanted, shape);
+            PyErr_Format(py.signal_error, "expected %U of shape (%zd, %s), got %S, at sample %S", name, n_channels,
+                         wanted, shape, p->start);
         Py_XDECREF(shape);
         return -1;
     }
     if (view->len > 0 && (view->strides[1] != view->itemsize || view->strides[0] % view->itemsize
                           || (uintptr_t)view->buf % (uintptr_t)view->itemsize)) {
-        PyErr_Format(PyExc_ValueError, "expected %s whose samples lie side by side, got strides (%zd, %zd) bytes",
-                     name, view->strides[0], view->strides[1]);
+        PyErr_Format(py.signal_error,
+                     "expected %U whose samples lie side by side, got strides (%zd, %zd) bytes, at sample %S", name,
+                     view->strides[0], view->strides[1], p->start);
         return -1;
     }
     return 0;
 }
 
-static PyObject *push_buffers(Cascade *self, const Py_buffer *x, const Py_buffer *valid, const Py_buffer *y)
+/* Make array i: an empty one of the data's shape, of float64 or the type given. */
+static void *make(passage *p, int i, PyObject *type)
 {
-    if (check(x, "data", 'd', "float64", self->n_channels, -1) < 0)
+    PyObject *shape = shape_of(&p->views[0]);
+    if (shape == NULL)
         return NULL;
-    const Py_ssize_t n = x->shape[1];
-    if (check(valid, "valid", '?', "bool", self->n_channels, n) < 0
-        || check(y, "output", 'd', "float64", self->n_channels, n) < 0)
+    p->arrays[i] = PyObject_CallFunctionObjArgs(py.empty, shape, type, NULL);
+    Py_DECREF(shape);
+    if (p->arrays[i] == NULL || PyObject_GetBuffer(p->arrays[i], &p->views[i], PyBUF_CONTIG) < 0)
         return NULL;
-    if (n == 0 || self->n_channels == 0)
-        Py_RETURN_NONE;
-    if (self->n_channels > 1 && y->strides[0] != n * (Py_ssize_t)sizeof(double)) {
-        PyErr_SetString(PyExc_ValueError, "expected an output without gaps");
-        return NULL;
+    return p->views[i].buf;
+}
+
+/* The chunk that leaves: the new samples and flags, all else as it came. */
+static PyObject *leave(passage *p, PyObject *chunk)
+{
+    allocfunc alloc = (allocfunc)PyType_GetSlot((PyTypeObject *)py.chunk_type, Py_tp_alloc);
+    PyObject *triggers = PyObject_GetAttr(chunk, py.triggers);
+    PyObject *notes = PyObject_GetAttr(chunk, py.notes);
+    PyObject *result = triggers && notes ? alloc((PyTypeObject *)py.chunk_type, 0) : NULL;
+    /* past the frozen dataclass's own __setattr__, as its __init__ goes */
+    if (result
+        && (PyObject_GenericSetAttr(result, py.data, p->arrays[2]) < 0
+            || PyObject_GenericSetAttr(result, py.valid, p->arrays[p->arrays[3] ? 3 : 1]) < 0
+            || PyObject_GenericSetAttr(result, py.start, p->start) < 0
+            || PyObject_GenericSetAttr(result, py.triggers, triggers) < 0
+            || PyObject_GenericSetAttr(result, py.notes, notes) < 0)) {
+        Py_DECREF(result);
+        result = NULL;
     }
+    Py_XDECREF(triggers);
+    Py_XDECREF(notes);
+    return result;
+}
+
+/* Everything that can fail comes before the state is touched. */
+static PyObject *pass(Cascade *self, passage *p, PyObject *chunk)
+{
+    p->start = PyObject_GetAttr(chunk, py.start);
+    if (p->start == NULL || take(p, 0, chunk, py.data, 'd', "float64", self->n_channels, -1) < 0)
+        return NULL;
+    const Py_ssize_t n = p->views[0].shape[1];
+    if (take(p, 1, chunk, py.valid, '?', "bool", self->n_channels, n) < 0)
+        return NULL;
+    rows r = {p->views[0].buf, p->views[1].buf, make(p, 2, NULL), NULL, n,
+              p->views[0].strides[0] / (Py_ssize_t)sizeof(double), p->views[1].strides[0]};
+    if (r.y == NULL)
+        return NULL;
+    const Py_ssize_t total = n * self->n_channels;
+    if (total == 0)
+        return leave(p, chunk);
     if (self->busy) {
         PyErr_SetString(PyExc_RuntimeError, "a cascade takes one push at a time");
         return NULL;
     }
-    rows r = {x->buf, valid->buf, y->buf, NULL, n, x->strides[0] / x->itemsize, valid->strides[0]};
-    PyObject *flags = NULL;
     if (!survey(self, &r) || !self->quiet) {
-        flags = PyByteArray_FromStringAndSize(NULL, n * self->n_channels);
-        if (flags == NULL)
+        r.flags = make(p, 3, py.bool_type);
+        if (r.flags == NULL)
             return NULL;
-        r.flags = (unsigned char *)PyByteArray_AsString(flags);
     }
-    if (n * self->n_channels > GIL_THRESHOLD) {
+    PyObject *result = leave(p, chunk);
+    if (result == NULL)
+        return NULL;
+    if (total > GIL_THRESHOLD) {
         self->busy = 1;
         Py_BEGIN_ALLOW_THREADS
         advance(self, &r);
@@ -333,32 +409,20 @@ static PyObject *push_buffers(Cascade *self, const Py_buffer *x, const Py_buffer
     }
     else
         advance(self, &r);
-    if (flags)
-        return flags;
-    Py_RETURN_NONE;
+    return result;
 }
 
-PyDoc_STRVAR(push_doc, "push(data, valid, out)\n\nFill out; returns the flags of its samples as a bytearray, or "
-                       "None where valid stands for them.");
+PyDoc_STRVAR(push_doc, "push(chunk)\n\nThe filtered chunk; SignalError if its arrays are not those of the stream.");
 
-static PyObject *Cascade_push(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
+static PyObject *Cascade_push(PyObject *self, PyObject *chunk)
 {
-    Py_buffer x, valid, y;
-    PyObject *result = NULL;
-    if (n_args != 3) {
-        PyErr_Format(PyExc_TypeError, "expected data, valid and out, got %zd arguments", n_args);
+    if ((PyObject *)Py_TYPE(chunk) != py.chunk_type) {
+        PyErr_Format(PyExc_TypeError, "expected a Chunk, got %R", (PyObject *)Py_TYPE(chunk));
         return NULL;
     }
-    if (PyObject_GetBuffer(args[0], &x, PyBUF_RECORDS_RO) < 0)
-        return NULL;
-    if (PyObject_GetBuffer(args[1], &valid, PyBUF_RECORDS_RO) == 0) {
-        if (PyObject_GetBuffer(args[2], &y, PyBUF_RECORDS) == 0) {
-            result = push_buffers((Cascade *)self, &x, &valid, &y);
-            PyBuffer_Release(&y);
-        }
-        PyBuffer_Release(&valid);
-    }
-    PyBuffer_Release(&x);
+    passage p = {0};
+    PyObject *result = pass((Cascade *)self, &p, chunk);
+    release(&p);
     return result;
 }
 
@@ -455,7 +519,7 @@ static void Cascade_dealloc(PyObject *object)
 }
 
 static PyMethodDef cascade_methods[] = {
-    {"push", (PyCFunction)(void (*)(void))Cascade_push, METH_FASTCALL, push_doc},
+    {"push", Cascade_push, METH_O, push_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -477,45 +541,54 @@ static PyType_Spec cascade_spec = {
     .slots = cascade_slots,
 };
 
-static int add_contents(PyObject *module)
+/* An attribute of a module, by name; NULL sets an exception. */
+static PyObject *from_module(const char *module_name, const char *name)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *found = module ? PyObject_GetAttrString(module, name) : NULL;
+    Py_XDECREF(module);
+    return found;
+}
+
+static PyObject *path_names(void)
 {
     path_type paths[4];
     const int n = available(paths);
     PyObject *names = PyTuple_New(n);
-    if (names == NULL)
-        return -1;
-    for (int i = 0; i < n; i++)
-        if (PyTuple_SetItem(names, i, PyUnicode_FromString(paths[i].name)) < 0) {
-            Py_DECREF(names);
-            return -1;
-        }
-    const int failed = PyModule_AddObjectRef(module, "PATHS", names);
-    Py_DECREF(names);
-    if (failed < 0)
-        return -1;
-    PyObject *type = PyType_FromModuleAndSpec(module, &cascade_spec, NULL);
-    if (type == NULL)
-        return -1;
-    const int unnamed = PyModule_AddObjectRef(module, "Cascade", type);
-    Py_DECREF(type);
-    return unnamed;
+    for (int i = 0; names && i < n; i++)
+        PyTuple_SetItem(names, i, PyUnicode_FromString(paths[i].name));
+    return names;
 }
-
-static PyModuleDef_Slot module_slots[] = {
-    {Py_mod_exec, (void *)add_contents},
-    {0, NULL},
-};
 
 static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_kernels",
     .m_doc = "The compiled cascade of second-order sections.",
-    .m_slots = module_slots,
+    .m_size = -1,
 };
 
 PyMODINIT_FUNC PyInit__kernels(void)
 {
-    return PyModuleDef_Init(&module_definition);
+    py.chunk_type = from_module("ionm.stream", "Chunk");
+    py.signal_error = from_module("ionm.errors", "SignalError");
+    py.empty = from_module("numpy", "empty");
+    py.bool_type = from_module("numpy", "bool_");
+    py.data = PyUnicode_InternFromString("data");
+    py.valid = PyUnicode_InternFromString("valid");
+    py.start = PyUnicode_InternFromString("start");
+    py.triggers = PyUnicode_InternFromString("triggers");
+    py.notes = PyUnicode_InternFromString("notes");
+    PyObject *names = path_names(), *type = PyType_FromSpec(&cascade_spec), *module = NULL;
+    if (!PyErr_Occurred())
+        module = PyModule_Create(&module_definition);
+    if (module
+        && (PyModule_AddObjectRef(module, "PATHS", names) < 0 || PyModule_AddObjectRef(module, "Cascade", type) < 0)) {
+        Py_DECREF(module);
+        module = NULL;
+    }
+    Py_XDECREF(names);
+    Py_XDECREF(type);
+    return module;
 }
 
 #else /* LANES: one path */
@@ -604,31 +677,40 @@ TARGET static void NAME(scatter)(const VEC *tile, double *const *out, Py_ssize_t
     }
 }
 
-/* A pass of the tile through one to four sections. */
-#define TAKE(k)                                                                                               \
-    VEC p##k = ((const LOOSE *)state)[2 * k], q##k = ((const LOOSE *)state)[2 * k + 1];                       \
-    const VEC b0##k = SPLAT(c[5 * k]), b1##k = SPLAT(c[5 * k + 1]), b2##k = SPLAT(c[5 * k + 2]),              \
+/* A pass of the tile through one to four sections. A numerator with b2 = b0 (every Butterworth edge
+ * and notch) needs that product only once: the same bits for a multiplication less. */
+#define TAKE(k)                                                                                   \
+    VEC p##k = ((const LOOSE *)state)[2 * k], q##k = ((const LOOSE *)state)[2 * k + 1];           \
+    const VEC b0##k = SPLAT(c[5 * k]), b1##k = SPLAT(c[5 * k + 1]), b2##k = SPLAT(c[5 * k + 2]),  \
               a1##k = SPLAT(c[5 * k + 3]), a2##k = SPLAT(c[5 * k + 4]);
-#define SECTION(k)                                \
-    {                                             \
-        const VEC y = b0##k * x + p##k;           \
-        p##k = (b1##k * x - a1##k * y) + q##k;    \
-        q##k = b2##k * x - a2##k * y;             \
-        x = y;                                    \
+#define SECTION(k, EVEN)                                 \
+    {                                                    \
+        const VEC b0x = b0##k * x, y = b0x + p##k;       \
+        p##k = (b1##k * x - a1##k * y) + q##k;           \
+        q##k = (EVEN ? b0x : b2##k * x) - a2##k * y;     \
+        x = y;                                           \
     }
-#define GIVE(k)                            \
-    ((LOOSE *)state)[2 * k] = p##k;        \
+#define SECTION_ANY(k) SECTION(k, 0)
+#define SECTION_EVEN(k) SECTION(k, 1)
+#define IS_EVEN(k) && c[5 * k] == c[5 * k + 2]
+#define GIVE(k)                         \
+    ((LOOSE *)state)[2 * k] = p##k;     \
     ((LOOSE *)state)[2 * k + 1] = q##k;
-#define PASS(name, ALL)                                                                         \
-    TARGET static void NAME(name)(const double *c, double *state, VEC *tile, Py_ssize_t n)      \
-    {                                                                                           \
-        ALL(TAKE)                                                                               \
-        for (Py_ssize_t t = 0; t < n; t++) {                                                    \
-            VEC x = tile[t];                                                                    \
-            ALL(SECTION)                                                                        \
-            tile[t] = x;                                                                        \
-        }                                                                                       \
-        ALL(GIVE)                                                                               \
+#define SWEEP(SECTIONS)                        \
+    for (Py_ssize_t t = 0; t < n; t++) {       \
+        VEC x = tile[t];                       \
+        SECTIONS                               \
+        tile[t] = x;                           \
+    }
+#define PASS(name, ALL)                                                                     \
+    TARGET static void NAME(name)(const double *c, double *state, VEC *tile, Py_ssize_t n)  \
+    {                                                                                       \
+        ALL(TAKE)                                                                           \
+        if (1 ALL(IS_EVEN))                                                                 \
+            SWEEP(ALL(SECTION_EVEN))                                                        \
+        else                                                                                \
+            SWEEP(ALL(SECTION_ANY))                                                         \
+        ALL(GIVE)                                                                           \
     }
 #define ONE(F) F(0)
 #define TWO(F) F(0) F(1)
@@ -680,6 +762,10 @@ TARGET static int NAME(sound)(const double *x, Py_ssize_t n, int64_t largest)
 #undef TRANSPOSE
 #undef TAKE
 #undef SECTION
+#undef SECTION_ANY
+#undef SECTION_EVEN
+#undef IS_EVEN
+#undef SWEEP
 #undef GIVE
 #undef PASS
 #undef ONE

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from scipy import signal
 
 from ionm.errors import SetupError, SignalError
+from ionm.filters import sos
 from ionm.filters.bandpass import Bandpass
 from ionm.filters.highpass import Highpass
 from ionm.filters.notch import Notch
-from ionm.filters.sos import HOLD, LARGEST, RunningSos, Sos, fuse, kernel, paths, sections_of
+from ionm.filters.sos import HOLD, LARGEST, Sos, fuse, kernel, paths, sections_of, start_on
 from ionm.stream import Channel, Chunk, Note, StreamInfo, Trigger, chunk
 
 FS = 2000.0  # Hz; the hold is then 20 samples
@@ -75,7 +76,7 @@ def oracle(spec, info, data, valid):
 
 def run(spec, info, data, valid, cuts=(), path=None):  # noqa: PLR0917
     """Push the array cut at ``cuts``; the joined samples and flags."""
-    running = RunningSos(spec, info, path)
+    running = start_on(path, spec, info)
     edges = [0, *sorted(cuts), data.shape[1]]
     outs = []
     for a, b in pairwise(edges):
@@ -134,13 +135,13 @@ def test_a_sound_recording_gives_the_bits_of_scipy_on_the_whole_array(path, n_ch
     rng = np.random.default_rng(n_channels * n_samples)
     data = rng.normal(0.3, 1e-4, (n_channels, n_samples))
     spec, info = cascade(n_sections), stream(n_channels)
-    sos = np.array(spec.coefficients)
+    rows = np.array(spec.coefficients)
     cuts = rng.integers(0, n_samples, 5)
 
     out, _ = run(spec, info, data, np.ones(data.shape, dtype=bool), cuts, path)
 
-    zi = signal.sosfilt_zi(sos)[:, None, :] * data[None, :, :1]
-    expected, _ = signal.sosfilt(sos, data, zi=zi)
+    zi = signal.sosfilt_zi(rows)[:, None, :] * data[None, :, :1]
+    expected, _ = signal.sosfilt(rows, data, zi=zi)
     np.testing.assert_array_equal(out, expected)
 
 
@@ -148,7 +149,7 @@ def test_a_sound_recording_gives_the_bits_of_scipy_on_the_whole_array(path, n_ch
 def test_the_output_is_invalid_for_the_settling_and_its_flags_are_then_the_inputs(path):
     spec, info = Highpass(100.0), stream(3)
     settling = Sos(spec.sections(info)).settling
-    running = RunningSos(Sos(spec.sections(info)), info, path)
+    running = start_on(path, Sos(spec.sections(info)), info)
     data = np.random.default_rng(1).normal(size=(3, settling + 5))
 
     first = running.push(chunk(data))
@@ -165,7 +166,7 @@ def test_a_segmented_stream_has_no_settling(path):
     spec, info = cascade(3), stream(2, segmented=True)
     first = chunk(np.ones((2, 4)))
 
-    out = RunningSos(spec, info, path).push(first)
+    out = start_on(path, spec, info).push(first)
 
     assert out.valid.all()
 
@@ -215,7 +216,7 @@ def test_what_is_no_sample_passes_on_and_the_input_stays_as_it_was(path):
     original = data.copy(), valid.copy()
     triggers, notes = (Trigger(41, "zygomatic"),), (Note(41, 41, "baseline"),)
 
-    out = RunningSos(spec, info, path).push(Chunk(data, valid, 40, triggers, notes))
+    out = start_on(path, spec, info).push(Chunk(data, valid, 40, triggers, notes))
 
     assert (out.start, out.triggers, out.notes) == (40, triggers, notes)
     assert out.data.base is not data
@@ -226,7 +227,7 @@ def test_what_is_no_sample_passes_on_and_the_input_stays_as_it_was(path):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_empty_chunks_change_nothing_and_pass_their_flags_on(path):
-    running = RunningSos(cascade(3), stream(3), path)
+    running = start_on(path, cascade(3), stream(3))
     empty = chunk(np.empty((3, 0)), start=0)
 
     before = running.push(empty)
@@ -236,7 +237,7 @@ def test_empty_chunks_change_nothing_and_pass_their_flags_on(path):
     assert before.data.shape == between.data.shape == (3, 0)
     assert before.valid is empty.valid
     np.testing.assert_array_equal(
-        first.data, RunningSos(cascade(3), stream(3), path).push(chunk(np.ones((3, 5)))).data
+        first.data, start_on(path, cascade(3), stream(3)).push(chunk(np.ones((3, 5)))).data
     )
 
 
@@ -244,25 +245,38 @@ def test_empty_chunks_change_nothing_and_pass_their_flags_on(path):
 def test_a_chunk_cut_from_a_longer_one_needs_no_copy(path):
     whole = chunk(np.random.default_rng(4).normal(size=(5, 300)))
     spec, info = cascade(3), stream(5)
-    running = RunningSos(spec, info, path)
+    running = start_on(path, spec, info)
 
     parts = [running.push(whole.cut(a, b)) for a, b in ((0, 33), (33, 190), (190, 300))]
 
     np.testing.assert_array_equal(
-        np.hstack([p.data for p in parts]), RunningSos(spec, info, path).push(whole).data
+        np.hstack([p.data for p in parts]), start_on(path, spec, info).push(whole).data
     )
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_long_chunk_gives_the_bits_of_short_ones(path):
+    spec, info = cascade(8), stream(17)
+    data = np.random.default_rng(9).normal(size=(17, 3000))
+    sound = np.ones(data.shape, dtype=bool)
+
+    whole, _ = run(spec, info, data, sound, (), path)
+    cut, _ = run(spec, info, data, sound, range(0, 3000, 250), path)
+
+    assert data.size > 2 * 20_000  # the compiled paths let other threads run from here on
+    np.testing.assert_array_equal(whole, cut)
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_two_starts_share_nothing(path):
     spec, info = cascade(3), stream(2)
-    one = RunningSos(spec, info, path)
+    one = start_on(path, spec, info)
     signal_in = chunk(np.random.default_rng(5).normal(size=(2, 50)))
     one.push(signal_in)
 
-    again = RunningSos(spec, info, path).push(signal_in)
+    again = start_on(path, spec, info).push(signal_in)
 
-    np.testing.assert_array_equal(again.data, RunningSos(spec, info, path).push(signal_in).data)
+    np.testing.assert_array_equal(again.data, start_on(path, spec, info).push(signal_in).data)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -275,13 +289,14 @@ def test_two_starts_share_nothing(path):
         (np.ones((3, 4), np.float32), np.ones((3, 4), bool), "expected data of float64, got "),
         (np.ones((3, 4), ">f8"), np.ones((3, 4), bool), "expected data of float64, got "),
         (np.ones((3, 4)), np.ones((3, 4)), "expected valid of bool, got "),
+        ([1.0, 2.0, 3.0], np.ones((3, 1), bool), "expected data of float64, got no array"),
         (np.ones((4, 3)).T, np.ones((3, 4), bool), "expected data whose samples lie side by side"),
         (np.ones((3, 4)), np.ones((4, 3), bool).T, "expected valid whose samples lie side by side"),
     ],
 )
 def test_arrays_that_are_not_the_streams_are_refused_and_the_state_survives(path, data, valid, message):
     spec, info = cascade(4), stream(3)
-    running, unharmed = RunningSos(spec, info, path), RunningSos(spec, info, path)
+    running, unharmed = start_on(path, spec, info), start_on(path, spec, info)
     part = chunk(np.random.default_rng(6).normal(size=(3, 40)))
     running.push(part)
     unharmed.push(part)
@@ -290,6 +305,28 @@ def test_arrays_that_are_not_the_streams_are_refused_and_the_state_survives(path
         running.push(Chunk(data, valid, 40))
 
     np.testing.assert_array_equal(running.push(part).data, unharmed.push(part).data)
+
+
+@pytest.mark.skipif(len(paths()) == 1, reason="no compiled kernel here")
+def test_the_compiled_cascade_refuses_what_is_no_chunk_and_sizes_that_do_not_fit():
+    compiled = sos.compiled
+    one_section, its_zi = np.array([[1.0, 0, 0, 1, 0, 0]]).tobytes(), np.zeros(2).tobytes()
+    settings = (2, 20, 0, LARGEST, "c")
+
+    with pytest.raises(TypeError, match="expected a Chunk, got <class 'numpy.ndarray'>"):
+        compiled.Cascade(one_section, its_zi, *settings).push(np.ones((2, 3)))
+    for arguments in [
+        (b"", b"", *settings),
+        (one_section, its_zi[:-1], *settings),
+        (one_section, its_zi * 2, *settings),
+        (one_section, its_zi, -1, *settings[1:]),
+        (one_section, its_zi, 2, -1, *settings[2:]),
+        (one_section, its_zi, *settings[:-1], "abacus"),
+    ]:
+        with pytest.raises(ValueError, match="sizes of a cascade do not fit together|no path 'abacus' here"):
+            compiled.Cascade(*arguments)
+    with pytest.raises(TypeError, match="takes no keywords"):
+        compiled.Cascade(one_section, its_zi, *settings, path="c")
 
 
 def test_fused_filters_give_the_stages_output_once_both_have_settled():
