@@ -61,12 +61,14 @@ class EdfReader:
         self._header = read_header(path)
         self._signals = [signal for signal in self._header.signals if not signal.is_annotations]
         self._tals = self._read_tals()
-        first = self._tals.onsets[0] if self._tals.onsets else math.nan
-        self._zero = 0.0 if math.isnan(first) else first
         self.rows = tuple(self._row(signal) for signal in self._signals)
+        first = self._tals.onsets[0] if self._tals.onsets else math.nan
+        begin = 0.0 if math.isnan(first) else first
         discontinuous = self._header.variant.endswith("+D")
-        self._runs = self._find_runs() if discontinuous else ((0, 0.0, self._header.n_records),)
+        self._runs = self._find_runs() if discontinuous else ((0, begin, self._header.n_records),)
         self.segmented = len(self._runs) > 1
+        # a recording without holes starts at sample 0, one with holes keeps the file's own clock
+        self._zero = 0.0 if self.segmented else begin
 
     @property
     def description(self) -> str:
@@ -84,11 +86,12 @@ class EdfReader:
         """The runs of joined records, each at the sample nearest to its true onset."""
         length = round(fs * self._header.duration)
         return tuple(
-            Segment(round(onset * fs), first * length, count * length) for first, onset, count in self._runs
+            Segment(round((onset - self._zero) * fs), first * length, count * length)
+            for first, onset, count in self._runs
         )
 
     def annotations(self, fs: float) -> list[tuple[int, str]]:
-        """Every text at the sample nearest to its true onset, counted from the first record's."""
+        """Every text at the sample nearest to its true onset."""
         return [(round((onset - self._zero) * fs), text) for onset, text in self._tals.texts]
 
     def read(self, rows: Sequence[int], start: int, stop: int) -> Samples:
@@ -188,7 +191,7 @@ class EdfReader:
         return found
 
     def _find_runs(self) -> tuple[tuple[int, float, int], ...]:
-        """Runs of joined records: first record, onset (s, from the first record's), number of records.
+        """Runs of joined records: first record, onset (s), number of records.
 
         Records are joined when one begins where the last one ended, to within a sample or what
         rounding to the millisecond may move it.
@@ -201,8 +204,9 @@ class EdfReader:
         runs = []
         first = 0
         for record, onset in enumerate([*onsets, math.inf]):
-            if math.isnan(onset):
-                raise InputError(f"{path}: record {record + 1} has no start time, expected +seconds")
+            if not onset >= 0:
+                got = "has no start time" if math.isnan(onset) else f"begins at {onset:g} s"
+                raise InputError(f"{path}: record {record + 1} {got}, expected +seconds")
             due = onsets[first] + (record - first) * duration
             if abs(onset - due) <= tolerance or record == 0:
                 continue
@@ -211,7 +215,7 @@ class EdfReader:
                     f"{path}: record {record + 1} begins at {onset:g} s, "
                     f"before the one before it ends ({due:g} s)"
                 )
-            runs.append((first, onsets[first] - self._zero, record - first))
+            runs.append((first, onsets[first], record - first))
             first = record
         return tuple(runs)
 

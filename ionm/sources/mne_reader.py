@@ -85,16 +85,16 @@ class MneReader:
 
     def segments(self, fs: float) -> tuple[Segment, ...]:
         """The recording without the stretches that were skipped while acquiring."""
-        runs, start = [], 0
+        runs, start, stop = [], 0, int(self._raw.n_times)
         annotations = self._raw.annotations
         for onset, duration, text in zip(
             annotations.onset, annotations.duration, annotations.description, strict=True
         ):
-            if text == "BAD_ACQ_SKIP":
+            if text == "BAD_ACQ_SKIP" and np.isfinite(onset) and np.isfinite(duration):
                 skip = round((onset - self._raw.first_time) * fs)
-                runs.append((start, skip))
+                runs.append((start, min(skip, stop)))
                 start = max(start, skip + round(duration * fs))
-        runs.append((start, int(self._raw.n_times)))
+        runs.append((start, stop))
         return tuple(Segment(a, a, b - a) for a, b in runs if b > a)
 
     def annotations(self, fs: float) -> list[tuple[int, str]]:
@@ -110,14 +110,12 @@ class MneReader:
         """Samples in V (what MNE scales to V), others as stored."""
         with self._guard():
             samples: Samples = self._raw.get_data(picks=list(rows), start=start, stop=stop)
-        if samples.shape != (len(rows), stop - start):
-            raise InputError(f"{self._path}: became shorter while it was read")
         return np.ascontiguousarray(samples, dtype=np.float64)
 
     def codes(self, row: int, start: int, stop: int) -> Codes:
         """The low 16 bits of a trigger channel."""
-        codes: Codes = np.rint(self.read([row], start, stop)[0]).astype(np.int64) & _TRIGGER_LINES
-        return codes
+        codes: Codes = np.rint(np.nan_to_num(self.read([row], start, stop)[0])).astype(np.int64)
+        return codes & _TRIGGER_LINES
 
     def fault(self, row: int) -> str | None:
         """MNE has checked the scales: None."""

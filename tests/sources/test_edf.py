@@ -150,6 +150,13 @@ def test_one_record_per_stimulus_keeps_the_true_times(tmp_path):
     assert recording.duration == pytest.approx(600.1)
 
 
+def test_records_with_holes_keep_the_files_own_clock(tmp_path):
+    recording = open_recording(sweeps_file(tmp_path, [0.35, 2.0]))
+
+    assert [segment.start for segment in recording.segments] == [350, 2000]
+    assert [t.sample for t in recording.triggers] == [360, 2010]
+
+
 def test_records_that_touch_are_joined(tmp_path):
     path = sweeps_file(tmp_path, [0, 0.1, 0.2, 5.0, 5.1])
 
@@ -175,6 +182,11 @@ def test_onsets_rounded_in_the_text_open_no_hole(tmp_path):
 
     assert recording.info.fs == 30000
     assert len(recording.segments) == 1
+
+
+def test_a_record_before_the_start_of_the_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"record 1 begins at -1 s, expected \+seconds"):
+        open_recording(sweeps_file(tmp_path, [-1.0, 2.0]))
 
 
 @pytest.mark.parametrize("onsets", [[0, 0.05], [1.0, 0.5], [0, 0.1, 0.1]])
@@ -255,6 +267,25 @@ def test_units_other_than_volts_are_said(tmp_path):
         "Mentalis: without a unit: taken as V",
         "Temp: not in V but 'degC': kept as stored",
     )
+
+
+def test_a_recording_that_vanishes_is_refused_when_it_is_read(small, tmp_path):
+    path = write(tmp_path / "a.edf", small.read_bytes())
+    recording = open_recording(path)
+    path.unlink()
+
+    with pytest.raises(InputError, match="cannot be read"):
+        list(recording)
+
+
+def test_annotations_beyond_all_measure_are_refused(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(edf, "_MAX_ANNOTATIONS", 3)
+    with pytest.raises(InputError, match="has more than 3 annotations"):
+        open_recording(small)
+
+    content = edf_bytes(noise(1, 1, 100), tals=[tal(0)], tal_bytes=5 << 20)
+    with pytest.raises(InputError, match="a record has more than 4 MB of annotations"):
+        open_recording(write(tmp_path / "a.edf", content))
 
 
 def test_a_long_recording_is_streamed_in_little_memory(tmp_path):

@@ -163,6 +163,50 @@ def test_what_was_skipped_while_acquiring_is_a_hole(tmp_path):
     assert not recording.info.segmented
 
 
+def test_a_recording_that_was_skipped_altogether_is_refused(tmp_path):
+    raw = mne.io.RawArray(np.ones((1, 100)), mne.create_info(1, 100.0, "emg"), verbose="error")
+    raw.set_annotations(mne.Annotations([0.0], [1.0], ["BAD_ACQ_SKIP"]))
+    raw.save(tmp_path / "a_raw.fif", verbose="error")
+
+    with pytest.raises(InputError, match="holds no samples"):
+        open_recording(tmp_path / "a_raw.fif")
+
+
+def test_an_interrupt_is_no_bad_input(tmp_path, monkeypatch):
+    def interrupt(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mne.io, "read_raw", interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        open_recording(write(tmp_path / "a.fif", b"x"))
+
+
+def test_a_trigger_channel_of_a_fif_recording_gives_its_codes(tmp_path):
+    codes = np.zeros(1000)
+    codes[[100, 700]] = 4, 5
+    info = mne.create_info(["Nasalis", "STI"], 500.0, ["emg", "stim"])
+    raw = mne.io.RawArray([np.zeros(1000), codes], info, verbose="error")
+    raw.save(tmp_path / "a_raw.fif", fmt="double", verbose="error")
+
+    recording = open_recording(tmp_path / "a_raw.fif", marks={"STI=4": "stim/tof"})
+
+    assert [(t.sample, t.site) for t in recording.triggers] == [(100, "tof")]
+    assert recording.unmapped == {"STI=5": 1}
+    assert [channel.kind for channel in recording.info.channels] == ["emg", "trigger"]
+
+
+def test_a_fif_recording_that_shrinks_is_refused(tmp_path):
+    path = tmp_path / "a_raw.fif"
+    raw = mne.io.RawArray(np.zeros((1, 90_000)), mne.create_info(1, 100.0, "emg"), verbose="error")
+    raw.save(path, fmt="double", buffer_size_sec=1, verbose="error")
+    recording = open_recording(path)
+    path.write_bytes(path.read_bytes()[:90_000])
+
+    with pytest.raises(InputError, match="cannot be read as"):
+        list(recording)
+
+
 def test_fif_times_coarser_than_a_sample_are_said(tmp_path):
     info = mne.create_info(1, 20_000.0, "emg")
     raw = mne.io.RawArray(np.zeros((1, 60_000)), info, first_samp=20_000 * 3600, verbose="error")
@@ -256,6 +300,13 @@ def test_folders_and_pipes_are_refused(tmp_path):
     for path in (tmp_path, tmp_path / "pipe.edf"):
         with pytest.raises(InputError, match="is a folder or device, expected a recording"):
             open_recording(path)
+
+
+def test_a_format_of_folders_goes_to_mne(tmp_path):
+    (tmp_path / "a.mff").mkdir()
+
+    with pytest.raises(InputError, match="cannot be read as EDF"):
+        open_recording(tmp_path / "a.mff")
 
 
 @needs_formats

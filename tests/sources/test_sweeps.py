@@ -51,6 +51,12 @@ def test_several_channels_of_a_table_stay_apart(tmp_path):
     assert np.allclose(next(recording.chunks(1)).data[:, 0], [0.1e-3, 0.4e-3])
 
 
+def test_a_table_has_no_trigger_codes(tmp_path):
+    recording = open_recording(long_table(tmp_path), marks={"EMG=1": "stim/tof"})
+
+    assert recording.sites == ("trunk",)
+
+
 def test_a_wide_table_is_read_by_its_numbers(tmp_path):
     path = write(tmp_path / "a.csv", b"0,1.5,2\n0,0,0\n0.5,0.1,0.2\n1,0.3,0.4\n")
 
