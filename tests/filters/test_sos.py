@@ -313,7 +313,7 @@ def test_the_compiled_cascade_refuses_what_is_no_chunk_and_sizes_that_do_not_fit
     one_section, its_zi = np.array([[1.0, 0, 0, 1, 0, 0]]).tobytes(), np.zeros(2).tobytes()
     settings = (2, 20, 0, LARGEST, "c")
 
-    with pytest.raises(TypeError, match="expected a Chunk, got <class 'numpy.ndarray'>"):
+    with pytest.raises(TypeError, match=r"^expected a Chunk, got <class 'numpy.ndarray'>$"):
         compiled.Cascade(one_section, its_zi, *settings).push(np.ones((2, 3)))
     for arguments in [
         (b"", b"", *settings),
@@ -323,7 +323,7 @@ def test_the_compiled_cascade_refuses_what_is_no_chunk_and_sizes_that_do_not_fit
         (one_section, its_zi, 2, -1, *settings[2:]),
         (one_section, its_zi, *settings[:-1], "abacus"),
     ]:
-        with pytest.raises(ValueError, match="sizes of a cascade do not fit together|no path 'abacus' here"):
+        with pytest.raises(ValueError, match=r"sizes of a cascade do not fit together|no path 'abacus' here"):
             compiled.Cascade(*arguments)
     with pytest.raises(TypeError, match="takes no keywords"):
         compiled.Cascade(one_section, its_zi, *settings, path="c")
