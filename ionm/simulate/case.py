@@ -132,11 +132,11 @@ class SimulatedCase:
         out = muscles.copy()
         for (source, target), fraction in script.face.crosstalk.items():
             out[info.names.index(target)] += fraction * muscles[info.names.index(source)]
+        out += script.room.mains.at(times, self.seed, info.names)
         noise = script.amplifier.noise * np.sqrt(fs / 2)
         for row, name in enumerate(info.names):
             rng = generator(self.seed, "channel", name, number)
             out[row] += noise * rng.standard_normal(n)
-            out[row] += script.room.mains.at(times, self.seed, name)
             out[row] += script.room.drift.at(times, self.seed, name)
             self._disturb(out[row], times, name, rng)
         rail = script.amplifier.rails
@@ -152,7 +152,7 @@ class SimulatedCase:
                 and event.channel == name
                 and event.begin < end < event.end + 1.0
             ):
-                hum = operating_room.Mains(1.0, room.mains.frequency).at(times, self.seed, name)
+                hum = operating_room.Mains(1.0, room.mains.frequency).at(times, self.seed, (name,))[0]
                 loose = operating_room.electrode_off(times, hum, event.kind, rng)
                 row[:] = np.where((times >= event.begin) & (times < event.end), loose, row)
         for stimulus in self.stimuli_between(begin - room.artefact.length, end):
@@ -161,9 +161,13 @@ class SimulatedCase:
             row[first:last] += size * room.artefact.at(times[first:last] - stimulus.time)
         for event in script.events:
             if isinstance(event, Movement) and event.channel in (None, name) and begin - 4.0 < event.at < end:
-                row += operating_room.movement(times, event.at, event.size)
+                # each electrode is pulled its own way
+                pull = generator(self.seed, "movement", name, round(event.at * 1e3)).uniform(-1.0, 1.0)
+                size = event.size * (pull if event.channel is None else 1.0)
+                row += operating_room.movement(times, event.at, size)
             elif isinstance(event, Cautery) and event.begin < end and begin - 2.0 < event.end:
-                row += operating_room.cautery(times, event.begin, event.end, rng)
+                left = generator(self.seed, "cautery", name, round(event.end * 1e3)).uniform(-5e-3, 5e-3)
+                row += operating_room.cautery(times, event.begin, event.end, left=left, rng=rng)
 
     def stimuli_between(self, begin: float, end: float) -> list[Stimulus]:
         """Delivered stimuli with ``begin <= time < end``, in s."""

@@ -190,6 +190,8 @@ class FWave:
         Motor units of the pool that may answer, each with its own constant latency and size.
     form
         Seed of the pool.
+    recruitment
+        Against the current.
     """
 
     latency: float = 8.97e-3

@@ -14,6 +14,15 @@ from ionm.simulate.seeds import generator
 from ionm.stream import Samples
 
 
+def _sines(times: Samples, rates: Samples, heights: Samples, phases: Samples) -> Samples:
+    """A sum of sines no faster than 2 Hz, by straight lines between points 2 ms apart (within 2e-5)."""
+    grid = np.arange(np.floor(times[0] * 500), np.ceil(times[-1] * 500) + 1) / 500
+    total = np.zeros_like(grid)
+    for rate, height, phase in zip(rates, heights, phases, strict=True):
+        total += height * np.sin(2 * np.pi * rate * grid + phase)
+    return np.interp(times, grid, total)
+
+
 @dataclass(frozen=True, slots=True)
 class StimulusArtefact:
     """A square pulse and the decaying tail behind it, proportional to the current.
@@ -84,21 +93,25 @@ class Mains:
         rng = generator(seed, "mains")
         periods = np.array([17.0, 41.0, 113.0, 290.0])  # s, incommensurate
         starts = rng.uniform(0, 2 * np.pi, 4)
-        total = 2 * np.pi * self.frequency * times + rng.uniform(0, 2 * np.pi)
-        for period, begin in zip(periods, starts, strict=True):
-            total -= self.wander / np.sqrt(2) * period * np.cos(2 * np.pi * times / period + begin)
-        return total
+        # four sines of frequency, each of variance wander**2 / 4, integrated
+        heights = self.wander / np.sqrt(2) * periods
+        wandering = _sines(times, 1 / periods, heights, starts - np.pi / 2)
+        return 2 * np.pi * self.frequency * times + rng.uniform(0, 2 * np.pi) + wandering
 
-    def at(self, times: Samples, seed: int, channel: str) -> Samples:
-        """Hum on one channel, in V; ``times`` in s."""
-        rng = generator(seed, "mains", channel)
-        size = self.size * rng.uniform(0.5, 1.5)
-        shifts = rng.uniform(-0.6, 0.6, 1 + len(self.harmonics))  # rad: the same field, other loops
-        phase = self.phase(times, seed)
-        hum: Samples = np.sin(phase + shifts[0])
-        for k, (relative, shift) in enumerate(zip(self.harmonics, shifts[1:], strict=True)):
-            hum += relative * np.sin((2 * k + 3) * phase + shift)
-        hum *= size
+    def at(self, times: Samples, seed: int, channels: tuple[str, ...]) -> Samples:
+        """Hum on some channels, shape (n_channels, n_times), in V; ``times`` in s."""
+        wave = np.exp(1j * self.phase(times, seed))
+        square = wave * wave
+        waves = [wave]
+        for _ in self.harmonics:
+            waves.append(waves[-1] * square)
+        hum = np.zeros((len(channels), len(times)))
+        for row, channel in enumerate(channels):
+            rng = generator(seed, "mains", channel)
+            size = self.size * rng.uniform(0.5, 1.5)
+            shifts = rng.uniform(-0.6, 0.6, len(waves))  # rad: the same field, other loops
+            for harmonic, relative, shift in zip(waves, (1.0, *self.harmonics), shifts, strict=True):
+                hum[row] += size * relative * (harmonic.imag * np.cos(shift) + harmonic.real * np.sin(shift))
         return hum
 
 
@@ -120,13 +133,10 @@ class Drift:
         rates = 0.02 * 100.0 ** rng.random(12)  # Hz
         heights = 1.0 / rates
         heights *= np.sqrt(2.0) * self.size / np.sqrt(np.sum(heights**2))
-        out = np.zeros_like(times)
-        for rate, height, begin in zip(rates, heights, rng.uniform(0, 2 * np.pi, 12), strict=True):
-            out += height * np.sin(2 * np.pi * rate * times + begin)
-        return out
+        return _sines(times, rates, heights, rng.uniform(0, 2 * np.pi, 12))
 
 
-def cautery(times: Samples, begin: float, end: float, rng: np.random.Generator) -> Samples:
+def cautery(times: Samples, begin: float, end: float, *, left: float, rng: np.random.Generator) -> Samples:
     """Monopolar cautery: broadband noise beyond any amplifier's rails, then the amplifier's recovery.
 
     The sparks follow the mains, so the noise breathes at twice its frequency (general knowledge).
@@ -137,6 +147,8 @@ def cautery(times: Samples, begin: float, end: float, rng: np.random.Generator) 
         In s.
     begin, end
         Of the cautery, in s.
+    left
+        Charge left at the end, in V: some mV of either sign.
     rng
         Draws one number per time.
 
@@ -148,7 +160,7 @@ def cautery(times: Samples, begin: float, end: float, rng: np.random.Generator) 
     during = (times >= begin) & (times < end)
     breath = 0.3 + np.abs(np.sin(2 * np.pi * 50.0 * times))
     noise = 15e-3 * breath * rng.standard_normal(len(times))  # V: clips +-10 mV half of the time
-    after = np.where(times >= end, 4e-3 * np.exp(-np.maximum(times - end, 0.0) / 0.15), 0.0)
+    after = np.where(times >= end, left * np.exp(-np.maximum(times - end, 0.0) / 0.15), 0.0)
     return np.where(during, noise, after)
 
 

@@ -11,21 +11,19 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from ionm.simulate.emg import Interference, MotorUnits
-from ionm.simulate.facial_nerve import FWave, LateralSpread, MWave
+from ionm.simulate.faces import usual_face, usual_room, with_spares
 from ionm.simulate.operating_room import Drift, Mains, StimulusArtefact
 from ionm.simulate.script import (
-    MUSCLES,
+    OWN_MUSCLE,
     Amplifier,
     Cautery,
     ElectrodeOff,
     Event,
-    Face,
     Intensity,
     Movement,
     Noted,
     Pause,
     Relaxant,
-    Room,
     Script,
     SetLateral,
     Spasm,
@@ -34,62 +32,6 @@ from ionm.simulate.script import (
 )
 
 _BASELINE = 0.3  # of the case, when someone notes the baseline
-
-
-def usual_face() -> Face:
-    """A face with hemifacial spasm: zygomatic spreads to the mouth and chin, mandibular to eye and forehead.
-
-    Latencies and sizes lie within the ranges of their descriptions; crosstalk falls with distance
-    (general knowledge: 3 % between neighbours).
-    """
-    near, far = 0.03, 0.008
-    neighbours = [("Frontalis", "OrbOculi"), ("OrbOculi", "OrbOris"), ("OrbOris", "Mentalis")]
-    apart = [("Frontalis", "OrbOris"), ("OrbOculi", "Mentalis")]
-    crosstalk = {pair: near for a, b in neighbours for pair in ((a, b), (b, a))}
-    crosstalk |= {pair: far for a, b in apart for pair in ((a, b), (b, a))}
-    return Face(
-        muscles=MUSCLES,
-        direct={
-            "zygomatic>OrbOculi": MWave(latency=2.4e-3, size=1.4e-3, width=0.55e-3),
-            "mandibular>Mentalis": MWave(latency=2.9e-3, size=1.9e-3, width=0.65e-3),
-            # the marginal mandibular branch supplies the lower lip as well
-            "mandibular>OrbOris": MWave(latency=3.1e-3, size=0.25e-3, width=0.7e-3),
-        },
-        lateral={
-            "zygomatic>Mentalis": LateralSpread(latency=10.3e-3, size=260e-6, waves=1, after_discharge=0.2),
-            "zygomatic>OrbOris": LateralSpread(latency=9.8e-3, size=190e-6, waves=3, form=3),
-            "mandibular>OrbOculi": LateralSpread(latency=10.6e-3, size=210e-6, waves=2, form=5),
-            "mandibular>Frontalis": LateralSpread(latency=11.2e-3, size=110e-6, waves=1, after_discharge=0.1),
-        },
-        late={
-            "zygomatic>OrbOculi": FWave(latency=9.2e-3, form=1),
-            "mandibular>Mentalis": FWave(form=2),
-        },
-        background={
-            "Frontalis": MotorUnits(units=2),
-            "OrbOculi": MotorUnits(units=4),
-            "OrbOris": MotorUnits(units=3),
-            "Mentalis": MotorUnits(units=3),
-        },
-        crosstalk=crosstalk,
-    )
-
-
-def usual_room() -> Room:
-    """Artefacts of moderate size: each site's nearest channel gets the whole pulse, the others less."""
-    return Room(
-        reach={
-            ("zygomatic", "Frontalis"): 0.6,
-            ("zygomatic", "OrbOculi"): 1.0,
-            ("zygomatic", "OrbOris"): 0.5,
-            ("zygomatic", "Mentalis"): 0.3,
-            ("mandibular", "Frontalis"): 0.25,
-            ("mandibular", "OrbOculi"): 0.35,
-            ("mandibular", "OrbOris"): 0.7,
-            ("mandibular", "Mentalis"): 1.0,
-        },
-        artefact=StimulusArtefact(tails=((0.8e-3, 0.6e-3), (-0.15e-3, 2.0e-3))),
-    )
 
 
 class _Timeline:
@@ -182,7 +124,10 @@ def _never_elicited(script: Script, t: _Timeline) -> Script:
     face = script.face
     face = replace(
         face,
-        direct={name: replace(wave, size=3e-3, tail=0.07) for name, wave in face.direct.items()},
+        direct={
+            f"{site}>{muscle}": replace(face.direct[f"{site}>{muscle}"], size=3e-3, tail=0.07)
+            for site, muscle in OWN_MUSCLE.items()
+        },
         crosstalk=dict.fromkeys(face.crosstalk, 0.08),
     )
     room = replace(script.room, artefact=StimulusArtefact(tails=((1e-3, 0.5e-3), (0.3e-3, 4.0e-3))))
@@ -249,6 +194,20 @@ def _intermittent(script: Script, t: _Timeline) -> Script:
     )
 
 
+def _volatile(script: Script, t: _Timeline) -> Script:
+    """A volatile agent lowers the response dose by dose and leaves the M-wave (Yang LN 2022)."""
+    return replace(
+        script,
+        events=(
+            *_opening(t),
+            Noted(t(0.5), "mac", {"value": "0.5"}),
+            SetLateral(t(0.5), 0.7, over=t.short(0.1, 600.0)),
+            Noted(t(0.7), "mac", {"value": "1"}),
+            SetLateral(t(0.7), 0.4, over=t.short(0.1, 600.0)),
+        ),
+    )
+
+
 def _quiet(script: Script, t: _Timeline) -> Script:
     """Lost at decompression in a silent face and a clean room."""
     lost = _lost_at_decompression(script, t)
@@ -304,6 +263,7 @@ _SCENARIOS: Mapping[str, Callable[[Script, _Timeline], Script]] = MappingProxyTy
         "two-step": _two_step,
         "intermittent": _intermittent,
         "intensity": _intensity,
+        "volatile": _volatile,
         "quiet": _quiet,
         "noisy": _noisy,
     }
@@ -315,7 +275,7 @@ def scenarios() -> dict[str, str]:
     return {name: (make.__doc__ or "").strip() for name, make in _SCENARIOS.items()}
 
 
-def scenario(name: str, *, minutes: float, fs: float, rate: float = 1.1) -> Script:
+def scenario(name: str, *, minutes: float, fs: float, rate: float = 1.1, spares: bool = False) -> Script:
     """A ready script.
 
     Parameters
@@ -328,6 +288,8 @@ def scenario(name: str, *, minutes: float, fs: float, rate: float = 1.1) -> Scri
         Sampling rate, in Hz.
     rate
         Of stimulation per site, in Hz; the two sites alternate. 1.1 does not divide the mains.
+    spares
+        Also record Nasalis and Masseter.
 
     Raises
     ------
@@ -345,7 +307,7 @@ def scenario(name: str, *, minutes: float, fs: float, rate: float = 1.1) -> Scri
     script = Script(
         name=name,
         seconds=seconds,
-        face=usual_face(),
+        face=with_spares(usual_face()) if spares else usual_face(),
         amplifier=Amplifier(fs=fs),
         stimulations=(
             Stimulation("zygomatic", rate, begin=0.5),

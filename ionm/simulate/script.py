@@ -13,8 +13,6 @@ from ionm.simulate.emg import Interference, MotorUnits
 from ionm.simulate.facial_nerve import FWave, LateralSpread, MWave
 from ionm.simulate.operating_room import Drift, Mains, StimulusArtefact
 
-MUSCLES = ("Frontalis", "OrbOculi", "OrbOris", "Mentalis")
-
 OWN_MUSCLE = {"zygomatic": "OrbOculi", "mandibular": "Mentalis"}
 """The muscle of the stimulated branch: role ``m_control``."""
 
@@ -55,7 +53,7 @@ class Amplifier:
     Parameters
     ----------
     fs
-        Sampling rate, in Hz; whole.
+        Sampling rate, in Hz; whole, and at least 2000 to hold the EMG's band.
     rails
         The converter's end, in V: the range is -rails to +rails.
     bits
@@ -71,8 +69,8 @@ class Amplifier:
     noise: float = 30e-9
 
     def __post_init__(self) -> None:
-        if self.fs != int(self.fs) or self.fs < 1000:
-            raise ValueError(f"need a whole sampling rate of at least 1000 Hz, got fs={self.fs:g} Hz")
+        if self.fs != int(self.fs) or self.fs < 2000:
+            raise ValueError(f"need a whole sampling rate of at least 2000 Hz, got fs={self.fs:g} Hz")
         if self.bits not in (16, 24):
             raise ValueError(f"converters have 16 or 24 bits here, got bits={self.bits}")
 

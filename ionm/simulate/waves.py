@@ -101,12 +101,6 @@ class Volleys:
         return out
 
 
-def none() -> Volleys:
-    """No response at all."""
-    empty = np.zeros((0, 1))
-    return Volleys(empty, empty, empty, (1,))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Train:
     """Every volley of one muscle in a case, in order of onset, ready to be sampled block by block.
@@ -114,7 +108,7 @@ class Train:
     Parameters
     ----------
     onset, size, width
-        Shape (n_volleys,), in s, V peak-to-peak and s.
+        Shape (n_volleys,), in s, V peak-to-peak and s; not empty.
     order
         0, 1 or 2 for all.
     """
@@ -126,8 +120,6 @@ class Train:
 
     def add_to(self, out: Samples, fs: float, start: int) -> None:
         """Add the samples from index ``start`` on to ``out``, shape (n_samples,), in V; ``fs`` in Hz."""
-        if not len(self.onset):
-            return
         longest = SUPPORT * float(self.width.max())
         first, last = np.searchsorted(self.onset, (start / fs - longest, (start + len(out)) / fs))
         onset, size, width = self.onset[first:last], self.size[first:last], self.width[first:last]

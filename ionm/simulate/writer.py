@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -47,12 +47,23 @@ def write_truth(case: SimulatedCase, path: str | Path) -> None:
         file.write(json.dumps(truth(case), separators=(",", ":")).encode() + b"\n")
 
 
-def write_edf(case: SimulatedCase, path: str | Path) -> None:
+def write_edf(
+    case: SimulatedCase, path: str | Path, *, progress: Callable[[int], object] | None = None
+) -> None:
     """Write a case as a continuous recording: EDF+C with 16 bits, or BDF+C with 24 if the name ends in .bdf.
 
     The physical range is the amplifier's rails (a step is 0.31 uV at +-10 mV and 16 bits). Stimuli
     and notes are annotations ``stim/...`` and ``note/...`` whose onset, times fs, is exactly their
     sample.
+
+    Parameters
+    ----------
+    case
+        The case.
+    path
+        Ends in .edf or .bdf.
+    progress
+        Called with the number of seconds written, after each.
 
     Raises
     ------
@@ -72,6 +83,8 @@ def write_edf(case: SimulatedCase, path: str | Path) -> None:
             for part in range(per_second):
                 file.write(layout.encode(counts[:, part * n : (part + 1) * n]))
                 file.write(lists[number * per_second + part].ljust(width, b"\0"))
+            if progress is not None:
+                progress(number + 1)
 
 
 def write_edf_segments(case: SimulatedCase, path: str | Path, pre: float, post: float) -> None:
