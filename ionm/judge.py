@@ -46,6 +46,9 @@ general knowledge)."""
 NOISY = 0.5
 """Detection limit, as a share of the baseline, above which an absence could not be seen."""
 
+QUIET = 0.4
+"""The same below which it can be seen again (our choice: a fifth less, so that a hold does not flicker)."""
+
 RECENT = 5
 """Valid sweeps whose median amplitude grades the state (design)."""
 
@@ -205,11 +208,12 @@ class _Branch:
         return [Hold(sample, self.derivation.name, True, reason, tuple(self._reasons))]  # noqa: FBT003
 
     def _release(self, gone: Sequence[str], sample: int) -> list[Event]:
-        events: list[Event] = []
-        for reason in [r for r in self._reasons if r in gone]:
-            self._reasons.remove(reason)
-            events.append(Hold(sample, self.derivation.name, bool(self._reasons), reason, tuple(self._reasons)))
-        return events
+        ended = [r for r in self._reasons if r in gone]
+        if not ended:
+            return []
+        self._reasons = [r for r in self._reasons if r not in gone]
+        newest = self._reasons[-1] if self._reasons else ended[-1]
+        return [Hold(sample, self.derivation.name, bool(self._reasons), newest, tuple(self._reasons))]
 
     # sweeps
 
@@ -286,7 +290,9 @@ class _Branch:
         limit = self._limit_percent()
         if limit is None:
             return []
-        return self.hold("noise", sample) if limit > 100 * NOISY else self._release(["noise"], sample)
+        if limit > 100 * NOISY:
+            return self.hold("noise", sample)
+        return self._release(["noise"], sample) if limit < 100 * QUIET else []
 
     # states
 

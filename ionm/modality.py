@@ -196,10 +196,11 @@ class RunningLsrPath:
             if first < last:
                 sweep.valid[:, first:last] = False
         reasons = []
-        for derivation in self._spec.at(trigger.site):
+        for row, derivation in enumerate(self._spec.at(trigger.site)):
             m = derivation.role == "m_control"
             begin = self._spec.m_wave.window[0] if m else self._spec.response.clean_from
             spoilt = self._spoilt[derivation.channel]
+            spoilt.blind(sweep, row, known)
             reason = spoilt.reason(trigger.sample + self._info.samples(begin), end, known)
             reasons.append("foreign_stimulus" if foreign else reason)
         return SweepMeasured(known, sweep, self._tests[trigger.site].push(sweep, reasons))
@@ -262,6 +263,15 @@ class _Spoilt:
             if since <= known and first < end and (stop is None or stop > begin):
                 return reason
         return None
+
+    def blind(self, sweep: Sweep, row: int, known: int) -> None:
+        """Mark as invalid what of a sweep's prestimulus is spoilt."""
+        for _, first, stop, since in self._spans:
+            if since <= known:
+                a = first - sweep.trigger.sample + sweep.zero
+                b = sweep.zero if stop is None else min(stop - sweep.trigger.sample + sweep.zero, sweep.zero)
+                if b > 0 and a < b:
+                    sweep.valid[row, max(a, 0) : b] = False
 
     def forget(self, horizon: int) -> None:
         """Drop what ended before ``horizon``."""

@@ -48,10 +48,6 @@ class Layout:
             )
         return slice(first, last)
 
-    def valid(self, sweep: Sweep, columns: slice) -> bool:
-        """Whether every sample of the judged rows is valid there."""
-        return all(bool(sweep.valid[row, columns].all()) for row in self.rows)
-
 
 @dataclass(frozen=True, slots=True)
 class Sweeps:

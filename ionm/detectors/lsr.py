@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,20 +32,23 @@ from ionm.quality import NullTail
 from ionm.stream import Samples
 from ionm.sweeps import Layout
 
-OWN_BACKGROUND = 0.02
-"""Length of background, in s, from which a sweep's noise is read from the sweep alone.
+TINY = 1e-12
+"""Noise that no amplifier falls below, in V; keeps a dead channel from dividing by zero."""
 
-A phase of 1 ms fits 20 times into it: the noise is then known to about 15 %."""
-
-PASS = 0.6
-"""Share of a response's peak to peak that the band lets through.
+PASS = 0.72
+"""Share of a response's peak to peak that the band lets through, for the detection limit.
 
 Closed form for a sine whose half period is one phase: sinc(1/2) - sinc(3/2) = 0.64 + 0.21 = 0.85;
-for one of twice that duration sinc(1/4) - sinc(3/4) = 0.90 - 0.30 = 0.60. The smaller is used, so
-that the detection limit is not flattered."""
+for one of twice that duration sinc(1/4) - sinc(3/4) = 0.90 - 0.30 = 0.60; here their mean."""
 
-MEMORY = 1 / 16
-"""Weight of the newest sweep in the slow means over sweeps (our choice: about 16 sweeps)."""
+SHALLOW = 0.1
+"""Share of its swing by which a response must stand out on its shallower side. A response in silence
+stands out by half its peak to peak or more; a ripple on the flank of a larger deflection by less than
+a tenth (our choice)."""
+
+MEMORY = 16
+"""Sweeps whose backgrounds are remembered as the neighbours' (our choice: a quarter of a minute at one
+stimulus a second). Their upper quartile is taken, so that a change is followed after twelve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +132,31 @@ class _Background:
         return means
 
 
-@dataclass(slots=True)
 class _Past:
-    """Slow means over the backgrounds of earlier sweeps, per row."""
+    """What the backgrounds of the last sound sweeps were like, per row."""
 
-    variance: Samples  # of the band, in V^2
-    swing: Samples  # mean square of the peak to peak, in V^2
-    share: float
+    def __init__(self, n_rows: int) -> None:
+        self._variances = np.zeros((n_rows, MEMORY))  # of the band, in V^2
+        self._swings = np.zeros((n_rows, MEMORY))  # mean square of the peak to peak, in V^2
+        self._count = np.zeros(n_rows, dtype=np.intp)
+        self.known = np.zeros(n_rows, dtype=bool)
+        self.variance = np.zeros(n_rows)
+        self.swing = np.zeros(n_rows)
+        self.share = 1.0
 
-    def follow(self, variance: Samples, swing: Samples, share: float) -> None:
-        self.variance = self.variance + MEMORY * (variance - self.variance)
-        self.swing = self.swing + MEMORY * (swing - self.swing)
-        self.share = share
+    def follow(self, variance: Samples, swing: Samples, sound: Sequence[bool]) -> None:
+        """Take one sweep's background into the rows that are sound."""
+        for row, use in enumerate(sound):
+            if use:
+                if not self.known[row]:
+                    self._variances[row], self._swings[row] = variance[row], swing[row]
+                    self.known[row] = True
+                place = self._count[row] % MEMORY
+                self._variances[row, place], self._swings[row, place] = variance[row], swing[row]
+                self._count[row] += 1
+        upper, middle = (3 * MEMORY) // 4, MEMORY // 2
+        self.variance = np.partition(self._variances, upper, axis=1)[:, upper]
+        self.swing = np.partition(self._swings, middle, axis=1)[:, middle]
 
 
 class RunningLsr:
@@ -163,8 +179,6 @@ class RunningLsr:
         self._window = self._bins(spec.window)
         width = self._window.stop - self._window.start
         self._backgrounds = [_Background(layout.columns(b), self._bins(b), width) for b in spec.background]
-        own = min(b.bins.stop - b.bins.start for b in self._backgrounds) * self._bin / fs
-        self._own = min(1.0, own / OWN_BACKGROUND)
         # a response lies in the window; the stretch before it belongs to the tails
         self._needed = layout.columns((spec.clean_from, spec.window[1]))
         self._lead = layout.columns(spec.window).start - self._needed.start
@@ -176,26 +190,30 @@ class RunningLsr:
             times = np.arange(self._needed.start - zero, self._needed.stop - zero, dtype=np.float64) / fs
             self._fine_decays = self._tail.decays(times)
         self._nulls = [NullTail() for _ in layout.rows]
-        self._past: _Past | None = None
+        self._past = _Past(len(layout.rows))
 
     def push(self, sweep: Sweep, reasons: Sequence[str | None]) -> list[Measurement]:
         """Judge the layout's rows of one sweep; ``reasons``: per row why it cannot be judged, or None."""
         layout = self._layout
-        background = next((b for b in self._backgrounds if layout.valid(sweep, b.columns)), None)
-        if background is None and self._past is None:
-            return [Measurement(None, reason=reason or "gap") for reason in reasons]
+        why = [
+            reason if reason is not None or sweep.valid[row, self._needed].all() else "gap"
+            for row, reason in zip(layout.rows, reasons, strict=True)
+        ]
+        sound = [row for row, reason in zip(layout.rows, why, strict=True) if reason is None]
+        stretches = (b for b in self._backgrounds if all(sweep.valid[row, b.columns].all() for row in sound))
+        background = next(stretches, None) if sound else None
+        if not sound or (background is None and not self._past.known.all()):
+            return [Measurement(None, reason=reason or "gap") for reason in why]
         cleaned = self._clean(sweep, background)
         band = self._band(cleaned.traces)
-        noise = self._noise(cleaned.traces, band, background)
+        noise = self._noise(cleaned.traces, band, background, [reason is None for reason in why])
         swings = prominence(band[:, self._window])
         found = []
-        for i, reason in enumerate(reasons):
-            if reason is None and not sweep.valid[layout.rows[i], self._needed].all():
-                found.append(Measurement(None, reason="gap"))
-            elif reason is None and noise[i] == 0:
-                found.append(Measurement(None, reason="electrode_off"))
-            elif reason is not None:
+        for i, reason in enumerate(why):
+            if reason is not None:
                 found.append(Measurement(None, reason=reason))
+            elif noise[i] <= TINY:
+                found.append(Measurement(None, reason="electrode_off"))
             else:
                 found.append(self._judge(sweep, i, float(swings[i]), float(noise[i]), cleaned))
         return found
@@ -220,30 +238,41 @@ class RunningLsr:
             traces -= crosstalk[:, np.newaxis] * m
         return _Cleaned(traces, level, reference, crosstalk, weights)
 
-    def _noise(self, traces: Samples, band: Samples, background: _Background | None) -> Samples:
-        """RMS of the background in the band, per row, in V; what this sweep shows of it is remembered."""
+    def _noise(
+        self, traces: Samples, band: Samples, background: _Background | None, sound: Sequence[bool]
+    ) -> Samples:
+        """RMS of the background in the band, per row, in V; what this sweep shows of it is remembered.
+
+        It is that of the sweep or that of its neighbours, whichever is larger: in a background of
+        sparse motor unit potentials the sweep's own may be silent by chance. A stretch that serves
+        as an example of noise is not part of the noise it is compared with, just as the search
+        window is not.
+        """
+        past = self._past
         if background is None:
-            past = self._past
-            return np.sqrt(past.variance) if past is not None else np.zeros(len(traces))
-        variance = background.mean(np.square(band))
-        swings = prominence(band[:, background.nulls])
-        stretches = traces[:, background.nulls]
-        ranges = np.maximum.reduce(stretches, axis=2) - np.minimum.reduce(stretches, axis=2)
-        swing = np.add.reduce(np.square(ranges), axis=1) / ranges.shape[1]
-        if self._past is None:
-            self._past = _Past(variance, swing, background.share)
-        noise: Samples = np.sqrt(self._own * variance + (1 - self._own) * self._past.variance)
-        self._past.follow(variance, swing, background.share)
-        for null, row, rms in zip(self._nulls, swings.tolist(), noise.tolist(), strict=True):
+            return np.sqrt(past.variance)
+        stretches = band[:, background.nulls]
+        energies = np.add.reduce(np.square(stretches), axis=2) / stretches.shape[2]
+        total = np.add.reduce(energies, axis=1)
+        count = energies.shape[1]
+        variance = total / count
+        others = (total[:, np.newaxis] - energies) / (count - 1) if count > 1 else energies
+        beside = np.sqrt(np.maximum(others, past.variance[:, np.newaxis]))
+        statistics = prominence(stretches) / np.maximum(beside, TINY)
+        noise: Samples = np.sqrt(np.maximum(variance, past.variance))
+        wide = traces[:, background.nulls]
+        ranges = np.maximum.reduce(wide, axis=2) - np.minimum.reduce(wide, axis=2)
+        past.follow(variance, np.add.reduce(np.square(ranges), axis=1) / count, sound)
+        past.share = background.share
+        for null, row, use in zip(self._nulls, statistics.tolist(), sound, strict=True):
             for value in row:
-                if value > 0:
-                    null.add(value / rms)
+                if use and value > 0:
+                    null.add(value)
         return noise
 
     def _judge(self, sweep: Sweep, i: int, swing: float, noise: float, cleaned: _Cleaned) -> Measurement:
-        past = self._past
         null = self._nulls[i]
-        share = past.share if past is not None else 1.0
+        share = self._past.share
         statistic = swing / noise
         p_value = 1 - (1 - null.p_value(statistic)) ** share
         # a sine of one phase per half period passes the band with PASS of its peak to peak;
@@ -253,20 +282,20 @@ class RunningLsr:
         if p_value >= self._spec.alpha:
             return absent
         y = self._fine(sweep, i, cleaned)
-        window = y[self._lead :]
-        peak, size = turn(window)
-        swing_of_noise = float(past.swing[i]) if past is not None else 0.0
-        amplitude = math.sqrt(max(size * size - swing_of_noise, 0.0))
-        if amplitude < self._spec.floor:
+        found = turn(y[self._lead :])
+        amplitude = math.sqrt(max(found.swing**2 - float(self._past.swing[i]), 0.0))
+        if amplitude < self._spec.floor or found.prominence < max(self._spec.floor / 2, SHALLOW * found.swing):
             return absent
+        found = replace(found, index=found.index + self._lead)
+        rest = round(self._spec.phase * self._layout.fs)
         fs, delay = self._layout.fs, self._layout.delay
-        begin = onset(y, peak + self._lead, noise, round(self._spec.phase * fs))
+        begin = onset(y, found, noise, rest, max(0, self._lead - 2 * rest))
         zero = self._needed.start - self._layout.zero
         return Measurement(
             True,
             amplitude,
             (begin + zero) / fs - delay,
-            (peak + self._lead + zero) / fs - delay,
+            (found.index + zero) / fs - delay,
             statistic,
             p_value,
             noise,

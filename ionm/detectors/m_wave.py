@@ -20,6 +20,11 @@ from ionm.stream import Samples
 from ionm.sweeps import Layout
 
 
+REST = 0.0005
+"""Silence that ends the search for an onset, in s: longer than a crossing of zero between two phases
+of an M-wave (our choice)."""
+
+
 @dataclass(frozen=True, slots=True)
 class MWave:
     """Settings of the M-control's measurement.
@@ -65,10 +70,10 @@ class RunningMWave:
     def push(self, sweep: Sweep, reason: str | None) -> Measurement:
         """Measure one sweep; ``reason`` says why it cannot be judged, or None."""
         row = self._row
-        background = next((b for b in self._backgrounds if self._layout.valid(sweep, b)), None)
+        background = next((b for b in self._backgrounds if sweep.valid[row, b].all()), None)
         trace: Samples = sweep.data[row, self._window]
         level = float(trace[0])
-        if background is not None:
+        if background is not None and reason is None:
             quiet = sweep.data[row, background]
             level = float(np.add.reduce(quiet)) / quiet.size
             self._noise = math.sqrt(float(np.add.reduce(np.square(quiet - level))) / quiet.size)
@@ -90,14 +95,14 @@ class RunningMWave:
         if p_value >= self._spec.alpha or amplitude < self._spec.floor:
             return Measurement(False, None, None, None, statistic, p_value, noise, limit)
         fs, delay = self._layout.fs, self._layout.delay
-        peak, _ = turn(trace)
+        found = turn(trace)
         zero = self._window.start - self._layout.zero
-        begin = onset(trace - level, peak, noise, max(2, round(0.0003 * fs)))
+        begin = onset(trace - level, found, noise, round(REST * fs), 0)
         return Measurement(
             True,
             amplitude,
             (begin + zero) / fs - delay,
-            (peak + zero) / fs - delay,
+            (found.index + zero) / fs - delay,
             statistic,
             p_value,
             noise,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ionm.stream import Samples
@@ -32,75 +34,83 @@ def prominence(traces: Samples) -> Samples:
     return larger
 
 
-def turn(trace: Samples) -> tuple[int, float]:
-    """The most prominent turn of one trace, and how far it stands above its deeper side.
-
-    For a response in silence the second is the peak to peak; beside a larger deflection that
-    is still falling it is the swing from the turn between the two.
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The most prominent turn of a trace.
 
     Parameters
     ----------
-    trace
-        Shape (n_samples,), in V.
-
-    Returns
-    -------
-    index : int
-        Of the turn.
-    size : float
-        In V.
+    index
+        Where it is.
+    prominence
+        How far it stands out on both sides, in V.
+    swing
+        How far it stands out on its deeper side, in V. For a response in silence this is the peak
+        to peak; beside a larger deflection that still falls it is the swing from the turn between.
+    upward
+        Whether it is a peak (else a trough).
     """
-    sides = [np.minimum.accumulate(trace), np.minimum.accumulate(trace[::-1])[::-1]]
-    peaks = trace - np.maximum(*sides)
-    depths = [np.maximum.accumulate(trace), np.maximum.accumulate(trace[::-1])[::-1]]
-    troughs = np.minimum(*depths) - trace
+
+    index: int
+    prominence: float
+    swing: float
+    upward: bool
+
+
+def turn(trace: Samples) -> Turn:
+    """The most prominent turn of one trace, shape (n_samples,), in V."""
+    low_left, low_right = np.minimum.accumulate(trace), np.minimum.accumulate(trace[::-1])[::-1]
+    high_left, high_right = np.maximum.accumulate(trace), np.maximum.accumulate(trace[::-1])[::-1]
+    peaks = trace - np.maximum(low_left, low_right)
+    troughs = np.minimum(high_left, high_right) - trace
     peak, trough = int(np.argmax(peaks)), int(np.argmax(troughs))
     if peaks[peak] >= troughs[trough]:
-        return peak, float(trace[peak] - min(sides[0][peak], sides[1][peak]))
-    return trough, float(max(depths[0][trough], depths[1][trough]) - trace[trough])
+        swing = float(trace[peak] - min(low_left[peak], low_right[peak]))
+        return Turn(peak, float(peaks[peak]), swing, upward=True)
+    swing = float(max(high_left[trough], high_right[trough]) - trace[trough])
+    return Turn(trough, float(troughs[trough]), swing, upward=False)
 
 
-def onset(trace: Samples, peak: int, noise: float, rest: int) -> float:
-    """Where the response that peaks at ``peak`` begins.
+def onset(trace: Samples, found: Turn, noise: float, rest: int, earliest: int) -> float:
+    """Where the response with this turn begins.
 
-    It begins where it first reaches 5 % of its peak to peak. Walking back from the peak, that
-    is where the trace has stayed below a level for ``rest`` samples. The level is 5 % of the
-    peak to peak or, where that drowns, 2.5 times the noise; then the rising edge is drawn on
-    to the 5 % point by its own slope. A trace that never rests before the peak (the direct
-    response still runs) gives the turn from which it rises to the peak.
+    It begins where it first reaches 5 % of its peak to peak. Walking back from the turn, that is
+    where the trace has stayed below a level for ``rest`` samples. The level is 5 % of the swing
+    or, where that drowns, 2.5 times the noise; then the rising edge is drawn on to the 5 % point by
+    its own slope. Where the trace comes to no rest after ``earliest`` (the direct response still
+    runs), the response begins where it turns towards its peak.
 
     Parameters
     ----------
     trace
         Shape (n_samples,), in V, level with zero before the response.
-    peak
-        Index of the response's most prominent turn.
+    found
+        The response's turn.
     noise
         RMS of the background, in V.
     rest
         How many quiet samples end the walk.
+    earliest
+        First sample at which a response may begin.
 
     Returns
     -------
     float
         Position, in samples (fractional).
     """
-    size = np.abs(trace[: peak + 1])
-    swing = float(trace.max() - trace.min())
-    target = 0.05 * swing
+    size = np.abs(trace[: found.index + 1])
+    target = 0.05 * found.swing
     level = max(target, 2.5 * noise)
     loud = np.flatnonzero(size >= level)
     breaks = np.flatnonzero(np.diff(loud) > rest)
-    first = int(loud[breaks[-1] + 1]) if breaks.size else int(loud[0]) if loud.size else peak
-    if first < rest and not breaks.size:
-        rising = trace[peak] >= trace[first : peak + 1].min() and trace[peak] > trace[: peak + 1].mean()
-        return float(first + (np.argmin if rising else np.argmax)(trace[first : peak + 1]))
-    if first == 0:
-        return 0.0
+    first = int(loud[breaks[-1] + 1]) if breaks.size else int(loud[0]) if loud.size else found.index
+    if first <= earliest:
+        before = trace[earliest : found.index + 1]
+        return float(earliest + (np.argmin(before) if found.upward else np.argmax(before)))
     low, high = float(size[first - 1]), float(size[first])
     crossing = first - (high - level) / (high - low) if high > low else float(first)
     if level > target:
-        higher = np.flatnonzero(size[first:] >= min(2 * level, 0.5 * swing))
+        higher = np.flatnonzero(size[first:] >= min(2 * level, 0.5 * found.swing))
         run = int(higher[0]) if higher.size else 0
         slope = (float(size[first + run]) - high) / run if run else 0.0
         if slope > 0:

@@ -88,7 +88,7 @@ class Blanking:
         for name in info.names:
             named = [m.until for m in own if m.channels is not None and name in m.channels]
             until = (named or default or [0.0])[0]
-            lengths.append(int(np.ceil(until * info.fs)))
+            lengths.append(info.samples(until))
         return lengths
 
 
