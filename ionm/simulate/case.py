@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ionm.simulate import operating_room
 from ionm.simulate.emg import Interference, spasm
-from ionm.simulate.script import Cautery, ElectrodeOff, Movement, Noted, Relaxant, Script, Spasm
+from ionm.simulate.script import Cautery, Counts, ElectrodeOff, Movement, Noted, Relaxant, Script, Spasm
 from ionm.simulate.seeds import generator
 from ionm.simulate.stimuli import Stimulus, gain_at, probability_at, relaxation_at, stimuli
 from ionm.simulate.waves import Train, Volleys, trains
 from ionm.stream import Channel, Chunk, Note, Samples, StreamInfo, Trigger
-
-Counts = NDArray[np.int64]
 
 
 class SimulatedCase:
@@ -48,8 +45,9 @@ class SimulatedCase:
     def __init__(self, script: Script, seed: int) -> None:
         self.script = script
         self.seed = seed
-        rail = script.amplifier.rails
-        channels = tuple(Channel(name, "emg", (-rail, rail)) for name in script.face.muscles)
+        low, high = script.amplifier.volts(np.array([-script.amplifier.top, script.amplifier.top]))
+        rails = (float(low), float(high))
+        channels = tuple(Channel(name, "emg", rails) for name in script.face.muscles)
         self.info = StreamInfo(float(script.amplifier.fs), channels)
         self.stimuli = stimuli(script, seed)
         self._stimulus_times = np.array([stimulus.time for stimulus in self.stimuli])
@@ -184,24 +182,25 @@ class SimulatedCase:
     def chunks(self, seconds: float) -> Iterator[Chunk]:
         """The case in chunks of this length in s, each within one second of the case.
 
-        The samples are those the converter gives, in V; samples at a rail are not valid.
+        The samples are those the converter gives, in V, equal to the bit to those that
+        `ionm.sources` reads from the case's recording; samples at a rail are not valid.
         """
         length = max(round(seconds * self.info.fs), 1)
-        step = self.script.amplifier.step
-        top = self.script.amplifier.top
-        for number in range(self.script.seconds):
+        script, top = self.script, self.script.amplifier.top
+        for number in range(script.seconds):
             counts = self.counts(number)
             start = number * counts.shape[1]
             stop = start + counts.shape[1]
-            block = Chunk(
-                counts.astype(np.float64) * step,
-                np.abs(counts) < top,
-                start,
-                tuple(t for t in self.triggers if start <= t.sample < stop),
-                tuple(n for n in self.notes if start <= n.accepted < stop),
-            )
             for begin in range(start, stop, length):
-                yield block.cut(begin, min(begin + length, stop))
+                end = min(begin + length, stop)
+                part = counts[:, begin - start : end - start]
+                yield Chunk(
+                    np.ascontiguousarray(script.amplifier.volts(part)),
+                    np.ascontiguousarray(np.abs(part) < top),
+                    begin,
+                    tuple(t for t in self.triggers if begin <= t.sample < end),
+                    tuple(n for n in self.notes if begin <= n.accepted < end),
+                )
 
     def __iter__(self) -> Iterator[Chunk]:
         return self.chunks(0.1)

@@ -9,9 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ionm.simulate.emg import Interference, MotorUnits
 from ionm.simulate.facial_nerve import FWave, LateralSpread, MWave
 from ionm.simulate.operating_room import Drift, Mains, StimulusArtefact
+from ionm.stream import Samples
+
+Counts = NDArray[np.int64]
 
 OWN_MUSCLE = {"zygomatic": "OrbOculi", "mandibular": "Mentalis"}
 """The muscle of the stimulated branch: role ``m_control``."""
@@ -75,14 +81,14 @@ class Amplifier:
             raise ValueError(f"converters have 16 or 24 bits here, got bits={self.bits}")
 
     @property
-    def step(self) -> float:
-        """One count, in V."""
-        return self.rails / self.top
-
-    @property
     def top(self) -> int:
         """The count at the upper rail; the lower one is its negative, so that zero is exact."""
         return int(2 ** (self.bits - 1)) - 1
+
+    def volts(self, counts: Counts) -> Samples:
+        """What counts stand for, in V: by way of uV, as a recording in uV is read."""
+        microvolts = self.rails * 1e6 * 2 / (2 * self.top)
+        return counts.astype(np.float64) * microvolts * 1e-6
 
 
 @dataclass(frozen=True, slots=True)

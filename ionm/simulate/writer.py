@@ -21,7 +21,9 @@ from typing import IO
 import numpy as np
 
 from ionm.annotations import format_mark
-from ionm.simulate.case import Counts, SimulatedCase
+from ionm.errors import InputError
+from ionm.simulate.case import SimulatedCase
+from ionm.simulate.script import Counts
 from ionm.simulate.truth import truth
 
 _RECORD_BYTES = 61440  # the specification's largest data record
@@ -32,7 +34,11 @@ def _whole(path: Path) -> Iterator[IO[bytes]]:
     """A binary file that appears under its name only when it is complete."""
     part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as file:
+        opened = part.open("wb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    try:
+        with opened as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -67,6 +73,8 @@ def write_edf(
 
     Raises
     ------
+    InputError
+        If nothing can be written there.
     ValueError
         If no record of at least 10 ms holds whole samples and stays below the format's 61440 bytes.
     """
@@ -105,6 +113,8 @@ def write_edf_segments(case: SimulatedCase, path: str | Path, pre: float, post: 
 
     Raises
     ------
+    InputError
+        If nothing can be written there.
     ValueError
         If a record would last over 1 s, if there is no stimulus, or if the first record would start
         beyond the first second (the header's start time is the whole second in which it starts).

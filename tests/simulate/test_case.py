@@ -60,6 +60,7 @@ def test_the_length_of_chunks_changes_no_sample_no_trigger_and_no_note(seconds):
     chunks = list(case.chunks(max(seconds, 2e-3)))
 
     np.testing.assert_array_equal(np.hstack([c.data for c in chunks]), whole(case))
+    assert all(c.data.flags.c_contiguous and c.valid.flags.c_contiguous for c in chunks)
     assert [c.start for c in chunks[1:]] == [c.stop for c in chunks[:-1]]
     assert tuple(t for c in chunks for t in c.triggers) == case.triggers
     assert tuple(n for c in chunks for n in c.notes) == case.notes

@@ -10,8 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ionm.simulate import SimulatedCase, simulate_case, truth, write_edf, write_edf_segments, write_truth
+from ionm.errors import InputError
+from ionm.simulate import (
+    Amplifier,
+    SimulatedCase,
+    simulate_case,
+    truth,
+    write_edf,
+    write_edf_segments,
+    write_truth,
+)
 from ionm.simulate.script import Noted, Stimulation, TriggerFault
+from ionm.sources import open_recording
 
 NOTES = (Noted(0.0, "case", {"side": "L"}), Noted(1.2345, "vessel-lifted", {"vessel": "VA+AICA"}))
 
@@ -40,6 +50,22 @@ def test_what_mne_reads_is_what_the_stream_gives(bare, tmp_path, name, fs):
     np.testing.assert_allclose(raw.get_data(), expected, atol=step * 0.51)
     if name.endswith("bdf"):
         np.testing.assert_allclose(raw.get_data(), expected, atol=1e-15)
+
+
+@pytest.mark.parametrize(("name", "bits"), [("case.edf", 16), ("case.bdf", 24)])
+@pytest.mark.parametrize("rails", [10e-3, 5e-3, 20e-3])
+def test_a_recording_is_the_stream_to_the_bit(bare, tmp_path, name, bits, rails):
+    case = simulate_case(bare(*NOTES, amplifier=Amplifier(fs=10000.0, rails=rails, bits=bits)), 1)
+
+    write_edf(case, tmp_path / name)
+    recording = open_recording(tmp_path / name)
+    recorded = list(recording)
+
+    read, streamed = (np.hstack([chunk.data for chunk in chunks]) for chunks in (recorded, case))
+    np.testing.assert_array_equal(read, streamed)
+    assert recording.info == case.info
+    assert tuple(trigger for chunk in recorded for trigger in chunk.triggers) == case.triggers
+    assert tuple(note for chunk in recorded for note in chunk.notes) == case.notes
 
 
 @pytest.mark.parametrize("name", ["case.edf", "case.bdf"])
@@ -135,6 +161,13 @@ def test_a_writer_that_stops_half_way_leaves_the_old_file_and_no_other(bare, tmp
         write_edf(case, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_does_not_exist_is_refused(bare, tmp_path):
+    with pytest.raises(
+        InputError, match=r"nowhere.case.edf: cannot be written \(No such file or directory\)"
+    ):
+        write_edf(simulate_case(bare(), 1), tmp_path / "nowhere" / "case.edf")
 
 
 def test_the_truth_is_written_as_json(bare, tmp_path):
