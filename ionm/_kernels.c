@@ -82,10 +82,20 @@ static inline int64_t magnitude_bits(double x)
 #endif
 #endif
 
+static filter_function *const filters[MAX_LANES + 1] = {
+    [1] = filter_1,
+#ifdef VECTORS
+    [2] = filter_2,
+#ifdef __x86_64__
+    [4] = filter_4,
+    [8] = filter_8,
+#endif
+#endif
+};
+
 typedef struct {
     const char *name;
-    int lanes;
-    filter_function *filter;
+    int lanes; /* of a full group */
     sound_function *sound;
 } path_type;
 
@@ -97,15 +107,15 @@ static int available(path_type paths[4])
 #ifdef __x86_64__
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f"))
-        paths[n++] = (path_type){"avx512", 8, filter_8, sound_8};
+        paths[n++] = (path_type){"avx512", 8, sound_8};
     if (__builtin_cpu_supports("avx2"))
-        paths[n++] = (path_type){"avx2", 4, filter_4, sound_4};
-    paths[n++] = (path_type){"sse2", 2, filter_2, sound_2};
+        paths[n++] = (path_type){"avx2", 4, sound_4};
+    paths[n++] = (path_type){"sse2", 2, sound_2};
 #else
-    paths[n++] = (path_type){"neon", 2, filter_2, sound_2};
+    paths[n++] = (path_type){"neon", 2, sound_2};
 #endif
 #endif
-    paths[n++] = (path_type){"c", 1, filter_1, sound_1};
+    paths[n++] = (path_type){"c", 1, sound_1};
     return n;
 }
 
@@ -144,15 +154,24 @@ static inline int is_ok(const Cascade *self, const rows *r, Py_ssize_t channel, 
            && magnitude_bits(r->x[channel * r->x_stride + t]) <= self->largest;
 }
 
-static void start_lane(Cascade *self, double *state, int lane, double x)
+/* Lanes of the group that starts at channel `first`: few channels left over need no wide vectors. */
+static int lanes_from(const Cascade *self, Py_ssize_t first)
 {
-    for (Py_ssize_t i = 0; i < 2 * self->n_sections; i++)
-        state[i * self->path.lanes + lane] = self->zi[i] * x;
+    int lanes = self->path.lanes;
+    while (lanes > 1 && self->n_channels - first <= lanes / 2)
+        lanes /= 2;
+    return lanes;
 }
 
-static void copy_lane(const Cascade *self, double *to, const double *from, int lane)
+static void start_lane(const Cascade *self, double *state, int lanes, int lane, double x)
 {
-    for (Py_ssize_t i = lane; i < 2 * self->n_sections * self->path.lanes; i += self->path.lanes)
+    for (Py_ssize_t i = 0; i < 2 * self->n_sections; i++)
+        state[i * lanes + lane] = self->zi[i] * x;
+}
+
+static void copy_lane(const Cascade *self, double *to, const double *from, int lanes, int lane)
+{
+    for (Py_ssize_t i = lane; i < 2 * self->n_sections * lanes; i += lanes)
         to[i] = from[i];
 }
 
@@ -165,7 +184,7 @@ static void advance_stretch(Cascade *self, const rows *r, Py_ssize_t first, cons
     double discarded[BLOCK];
     const double *in[MAX_LANES];
     double *out[MAX_LANES];
-    const int lanes = self->path.lanes;
+    const int lanes = lanes_from(self, first);
     double *state = self->state + first * 2 * self->n_sections;
 
     for (Py_ssize_t t = start; t < stop; t += BLOCK) {
@@ -174,8 +193,7 @@ static void advance_stretch(Cascade *self, const rows *r, Py_ssize_t first, cons
             in[lane] = running[lane] ? r->x + c * r->x_stride + t : silence;
             out[lane] = running[lane] ? r->y + c * r->n + t : discarded;
         }
-        self->path.filter(self->coefficients, self->n_sections, state, in, out,
-                          stop - t < BLOCK ? stop - t : BLOCK);
+        filters[lanes](self->coefficients, self->n_sections, state, in, out, stop - t < BLOCK ? stop - t : BLOCK);
     }
 }
 
@@ -183,7 +201,7 @@ static void advance_stretch(Cascade *self, const rows *r, Py_ssize_t first, cons
 static void advance_group(Cascade *self, const rows *r, Py_ssize_t first)
 {
     const Py_ssize_t n = r->n;
-    const int lanes = self->path.lanes;
+    const int lanes = lanes_from(self, first);
     const int real = self->n_channels - first < lanes ? (int)(self->n_channels - first) : lanes;
     double *state = self->state + first * 2 * self->n_sections;
     unsigned char running[MAX_LANES] = {0};
@@ -206,7 +224,7 @@ static void advance_group(Cascade *self, const rows *r, Py_ssize_t first)
             const Py_ssize_t c = first + lane;
             if (running[lane]) {
                 if (self->missing[c] > self->hold) {
-                    start_lane(self, state, lane, r->x[c * r->x_stride + start]);
+                    start_lane(self, state, lanes, lane, r->x[c * r->x_stride + start]);
                     self->unsettled[c] = self->settling;
                 }
                 self->missing[c] = 0;
@@ -226,7 +244,7 @@ static void advance_group(Cascade *self, const rows *r, Py_ssize_t first)
         for (int lane = 0; lane < real; lane++) {
             const Py_ssize_t c = first + lane;
             if (!running[lane]) {
-                copy_lane(self, state, self->saved, lane);
+                copy_lane(self, state, self->saved, lanes, lane);
                 continue;
             }
             self->last[c] = r->y[c * n + stop - 1];
