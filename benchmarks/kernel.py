@@ -53,7 +53,8 @@ def deviation(peer: peers.Peer, data: Any, n: int) -> str:
     out = np.hstack(parts)
     if np.array_equal(out, whole):
         return "equal bits"
-    return f"{np.abs(out - whole).max() * 1e6:.1g} uV"
+    apart = np.abs(out - whole) * 1e6
+    return f"{apart.max():.1g} uV, in the last tenth {apart[:, -apart.shape[1] // 10 :].max():.1g} uV"
 
 
 def limits(path: str) -> dict[str, Callable[[], float]]:
@@ -181,9 +182,11 @@ def plot(
     figure, axes = plt.subplots(1, len(everything), figsize=(11, 4.6), sharey=True, layout="constrained")
     styles = {"ionm": "-", "peer": "--", "private": ":"}
     for axis, (n_channels, results) in zip(np.atleast_1d(axes), everything.items(), strict=True):
-        for name, kind in kinds.items():
+        for colour, (name, kind) in zip(mpl.colormaps["tab20"].colors, kinds.items(), strict=False):
             values = [medians[name][0] for medians in results.values()]
-            axis.loglog(list(results), values, styles[kind], marker="o", markersize=3, label=name)
+            axis.loglog(
+                list(results), values, styles[kind], color=colour, marker="o", markersize=3, label=name
+            )
         axis.loglog(list(results), [ms * 1e3 for ms in results], color="0.6", linewidth=1, label="real time")
         axis.set(title=f"{n_channels} channels", xlabel="chunk (ms)")
         axis.set_xticks(list(results), [str(ms) for ms in results], minor=False)
@@ -223,7 +226,7 @@ def main() -> None:
         "**Against the machine**: the push less that of an empty chunk (so with the checks of every sample),",
         "beside the limit found in the same rounds (`port_limit.c`: as much vector arithmetic without fused",
         "multiply-adds, nothing waiting, loaded or stored). even = 4 multiplications + 4 additions a",
-        "section: what the kernel does here, where b2 = b0. general = 5 + 4: for sections without that symmetry.",
+        "section: what the kernel does here, where b2 = b0. general = 5 + 4: sections without that symmetry.",
         "",
         "| channels x chunk | push, us | empty push, us | kernel, ns | even limit | x | general limit | x |",
         "|---|---|---|---|---|---|---|---|",
