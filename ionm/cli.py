@@ -3,45 +3,58 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ionm.errors import IonmError
+from ionm.errors import InputError, IonmError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ionm.replay import Replay
 
 DISCLAIMER = "ionm is research software, not a medical device."
+
+CHUNK_SECONDS = {"max": 0.5, "timed": 0.02}
+"""Chunk length when nobody asks for one, in s: long where only throughput counts, 20 ms where time does."""
+
+PIPE_WIDTH = 140
+"""Columns of the tables where there is no terminal to say its own."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 = done, 2 = the input or the arguments are wrong, 1 = anything else."""
     arguments = _parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments) or 0)
+        arguments.run(arguments)
     except IonmError as error:
-        print(f"ionm: {error}", file=sys.stderr)
+        print(f"ionm: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         return 1
     except KeyboardInterrupt:
         print("ionm: stopped", file=sys.stderr)
         return 1
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="ionm", description=f"Streaming signal processing for intraoperative neuromonitoring. {DISCLAIMER}"
+        prog="ionm",
+        description=f"Streaming signal processing for intraoperative neuromonitoring. {DISCLAIMER}",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"ionm {version('ionm')}. {DISCLAIMER}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    replay = commands.add_parser("replay", help="replay a recording through the live path")
+    replay = commands.add_parser("replay", help="replay a recording through the live path", allow_abbrev=False)
     replay.add_argument("recording", type=Path, metavar="RECORDING")
     replay.add_argument("--protocol", metavar="NAME|FILE", help="shipped protocol or .toml file (default: mvd-hfs)")
     replay.add_argument("--side", choices=("L", "R"), help="side of the case")
@@ -51,6 +64,21 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--summary", type=Path, metavar="FILE.json", help="write one object for the case")
     replay.add_argument("--report", type=Path, metavar="FILE.html", help="write a report with pictures")
     replay.set_defaults(run=_replay)
+
+    simulate = commands.add_parser("simulate", help="write a made-up case with its truth", allow_abbrev=False)
+    simulate.add_argument("out", type=Path, metavar="OUT.edf", help="also writes OUT.truth.json")
+    simulate.add_argument("--scenario", default="lost-at-decompression", metavar="NAME")
+    simulate.add_argument("--seed", type=int, default=1, metavar="N")
+    simulate.add_argument("--minutes", type=_positive, default=5.0, metavar="M")
+    simulate.add_argument("--fs", type=_positive, default=20_000.0, metavar="HZ")
+    simulate.set_defaults(run=_simulate)
+
+    info = commands.add_parser("info", help="say what a recording holds", allow_abbrev=False)
+    info.add_argument("recording", type=Path, metavar="RECORDING", nargs="?")
+    info.set_defaults(run=_info)
+
+    bench = commands.add_parser("bench", help="test this machine", allow_abbrev=False)
+    bench.set_defaults(run=_bench)
     return parser
 
 
@@ -68,29 +96,148 @@ def _positive(text: str) -> float:
     return value
 
 
+def _say(text: str) -> None:
+    print(f"ionm: {text}", file=sys.stderr)
+
+
+@contextmanager
+def _progress(total: float, what: str) -> Iterator[Callable[[float], None]]:
+    """A bar on a terminal, nothing in a pipe; the function takes how far the work has come."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
 def _replay(arguments: argparse.Namespace) -> None:
+    from rich.console import Console as Screen
+
     from ionm.replay import prepare
+    from ionm.sinks.console import Console
     from ionm.sinks.jsonl import JsonLines
     from ionm.sinks.summary import Summary
+    from ionm.sinks.whole_file import WholeFile
 
     replay = prepare(arguments.recording, arguments.protocol, arguments.side)
-    lsr = [d.name for d in replay.modality.derivations if d.role == "lsr"]
-    summary = Summary(replay.recording.info.fs, lsr)
-    sinks: list[Any] = [summary]
-    if arguments.events:
-        header = {"channels": list(replay.recording.info.names), "protocol": replay.protocol.name}
-        with JsonLines(arguments.events, replay.recording.info.fs, header) as lines:
-            sinks.append(lines)
-            _run(replay, arguments, sinks)
-    else:
+    recording, fs = replay.recording, replay.recording.info.fs
+    facts = {
+        "schema": 1,
+        "software": f"ionm {version('ionm')}",
+        "protocol": replay.protocol.name,
+        "protocol_hash": replay.protocol.hash,
+        "side": replay.side,
+        "fs": fs,
+    }
+    if replay.missing:
+        _say(f"{recording.path}: of protocol {replay.protocol.name} it lacks {', '.join(replay.missing)}")
+    for problem in recording.problems:
+        _say(f"{recording.path}: {problem}")
+
+    tracked = [d.name for d in replay.modality.derivations if d.role == "lsr"]
+    summary = Summary(fs, tracked)
+    screen = Console(Screen(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH), fs, tracked)
+    sinks: list[Any] = [summary, screen]
+    with ExitStack() as files:
+        if arguments.events:
+            header = {"version": version("ionm"), **facts, "channels": list(recording.info.names)}
+            sinks.append(files.enter_context(JsonLines(arguments.events, fs, header)))
+        summary_file = files.enter_context(WholeFile(arguments.summary)) if arguments.summary else None
         _run(replay, arguments, sinks)
-    print(summary.close(replay.recording.stop, {}))
+        whole = summary.close(recording.stop, facts)
+        if summary_file is not None:
+            summary_file.write(json.dumps(whole, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+    screen.close(whole)
 
 
-def _run(replay: Replay, arguments: argparse.Namespace, sinks: list[Any]) -> None:
-    seconds = arguments.chunk_ms / 1e3 if arguments.chunk_ms else 0.5
-    for events in replay.events(seconds):
-        for event in events:
-            for sink in sinks:
-                sink.write(event)
-    time.sleep(0)
+def _run(replay: Replay, arguments: argparse.Namespace, sinks: Iterable[Any]) -> None:
+    """Push the whole recording, at the pace asked for."""
+    timed = math.isfinite(arguments.speed)
+    seconds = arguments.chunk_ms / 1e3 if arguments.chunk_ms else CHUNK_SECONDS["timed" if timed else "max"]
+    fs = replay.recording.info.fs
+    begun = time.monotonic()
+    first = replay.recording.segments[0].start
+    with _progress(replay.recording.stop, "replaying") as show:
+
+        def passed(sample: int) -> None:
+            show(sample)
+            if timed:
+                due = begun + (sample - first) / fs / arguments.speed
+                time.sleep(max(0.0, due - time.monotonic()))
+
+        for events in replay.events(seconds, passed):
+            for event in events:
+                for sink in sinks:
+                    sink.write(event)
+
+
+def _simulate(arguments: argparse.Namespace) -> None:
+    from ionm.simulate import scenario, scenarios, simulate_case, write_edf, write_truth
+
+    out: Path = arguments.out
+    if arguments.scenario not in scenarios():
+        known = "; ".join(f"{name}: {text}" for name, text in scenarios().items())
+        raise InputError(f"no scenario {arguments.scenario!r}; there are {known}")
+    if out.suffix.lower() not in (".edf", ".bdf"):
+        raise InputError(f"{out}: expected a name that ends in .edf or .bdf")
+    try:
+        script = scenario(arguments.scenario, minutes=arguments.minutes, fs=arguments.fs)
+        case = simulate_case(script, arguments.seed)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    try:
+        with _progress(case.n_samples, "simulating") as show:
+            write_edf(case, out, progress=show)
+        write_truth(case, out.with_suffix(".truth.json"))
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror or error})") from error
+    print(f"{out}: {arguments.scenario}, {case.n_samples / case.info.fs:g} s, {case.info.n_channels} channels")
+    print(f"{out.with_suffix('.truth.json')}: what is true in it")
+
+
+def _info(arguments: argparse.Namespace) -> None:
+    from ionm.filters.sos import kernel
+    from ionm.protocol import shipped
+
+    if arguments.recording is None:
+        print(f"ionm {version('ionm')}, kernel {kernel()}, protocols {', '.join(shipped())}. {DISCLAIMER}")
+        return
+    from collections import Counter
+
+    from ionm.sources import open_recording
+
+    recording = open_recording(arguments.recording)
+    print(f"{recording.path}: {recording.description}")
+    print(f"{recording.duration:g} s at {recording.info.fs:g} Hz, {recording.info.n_channels} channels:")
+    print(f"  {', '.join(f'{c.name} ({c.kind})' for c in recording.info.channels)}")
+    if len(recording.segments) > 1:
+        print(f"{len(recording.segments)} segments, {recording.n_samples / recording.info.fs:g} s of samples")
+    for site, count in Counter(trigger.site for trigger in recording.triggers).items():
+        print(f"stimuli at {site}: {count}")
+    for event, count in Counter(note.event for note in recording.notes).items():
+        print(f"notes {event}: {count}")
+    for text, count in recording.unmapped.items():
+        print(f"mark {text!r}, which no protocol maps: {count}")
+    for problem in recording.problems:
+        print(f"problem: {problem}")
+    print(f"kernel {kernel()}")
+
+
+def _bench(arguments: argparse.Namespace) -> None:
+    del arguments
+    from ionm.bench import filter_times, kernel_is_exact, machine, session_times
+
+    print(machine())
+    exact = kernel_is_exact()
+    print(f"every kernel gives the bits of scipy: {'yes' if exact else 'NO'}")
+    print(f"band-pass, 16 channels x 5 ms: {filter_times()}")
+    with_sweep, idle = session_times()
+    print(f"live path, 4 channels x 5 ms, chunk completes a sweep: {with_sweep}")
+    print(f"live path, 4 channels x 5 ms, other chunks: {idle}")
+    if not exact:
+        raise IonmError("the compiled kernel disagrees with scipy on this machine; set IONM_KERNEL=scipy")

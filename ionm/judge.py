@@ -49,6 +49,10 @@ NOISY = 0.5
 QUIET = 0.4
 """The same below which it can be seen again (our choice: a fifth less, so that a hold does not flicker)."""
 
+SAME_LATENCY = 2.5e-3
+"""Largest change of onset latency of an LSR that returns, in s. Its early part is constant (Isu 1996,
+Ishikawa 1996); our choice leaves room for a changed first phase."""
+
 RECENT = 5
 """Valid sweeps whose median amplitude grades the state (design)."""
 
@@ -234,7 +238,7 @@ class _Branch:
         events = self._release([r for r in (*BY_SWEEP, "no_stimulus") if r not in standing], sample)
         if self._above(trigger):
             return measurement, percent, events
-        bet = Return.bet(measurement.p_value if measurement.p_value is not None else 1.0)
+        bet = Return.bet(_chance(measurement))
         self._history.append(ValidSweep(trigger, measurement, control, bet))
         self._untried += 1
         if self.state is State.UNKNOWN:
@@ -286,6 +290,10 @@ class _Branch:
         """Median of the last five amplitudes, a missing response counted as nothing."""
         return self._percent(median(m.amplitude or 0.0 for m in self._recent()))
 
+    def _shown_percent(self) -> float | None:
+        """The same for people: None, never 0, where most of the five show no response."""
+        return self._median_percent() or None
+
     def _watch_noise(self, sample: int) -> list[Event]:
         limit = self._limit_percent()
         if limit is None:
@@ -327,16 +335,17 @@ class _Branch:
         return events
 
     def _decide(self, sample: int, trigger: Trigger, measurement: Measurement) -> list[Event]:
-        p_value = measurement.p_value if measurement.p_value is not None else 1.0
         present = bool(measurement.present)
         if self.state in (State.ABSENT, State.NOT_ELICITED):
-            if not self._return.push(p_value, trigger.sample):
+            chance = _chance(measurement) if self._at_its_place(measurement) else 1.0
+            if not self._return.push(chance, trigger.sample):
                 return []
             since = self._return.since or trigger.sample
             back = State.REAPPEARED if self.state is State.ABSENT else State.PRESENT
             return [self._go(back, sample, since, "responses beyond chance")]
         if self._loss is None:
             return []
+        p_value = measurement.p_value if measurement.p_value is not None else 1.0
         if self._loss.push(present, p_value, trigger.sample):
             since = self._loss.since if self._loss.since is not None else trigger.sample
             return [self._go(State.ABSENT, sample, since, "misses beyond chance")]
@@ -349,6 +358,12 @@ class _Branch:
         if now is self.state:
             return []
         return [self._go(now, sample, self._recent_triggers(now, limit), "median of the last five valid sweeps")]
+
+    def _at_its_place(self, measurement: Measurement) -> bool:
+        """Whether a response begins where the baseline's LSR does: its early part has a constant latency."""
+        if self.baseline is None or self.baseline.latency is None or measurement.latency is None:
+            return True
+        return abs(measurement.latency - self.baseline.latency) <= SAME_LATENCY
 
     def _recent_triggers(self, now: State, limit: float) -> int:
         """Trigger of the first of the last five sweeps that by itself has the new grade."""
@@ -363,10 +378,15 @@ class _Branch:
         self._return.clear()
         if self._loss is not None:
             self._loss.clear()
-        percent = None if state in (State.ABSENT, State.NOT_ELICITED) else self._median_percent()
+        percent = None if state in (State.ABSENT, State.NOT_ELICITED) else self._shown_percent()
         return StateChange(
             sample, self._spec.name, self.derivation.name, state, previous, since, percent, self._limit_percent(), reason
         )
+
+
+def _chance(measurement: Measurement) -> float:
+    """Chance of a sweep like this in noise alone; a swing too small to be a response counts as none."""
+    return measurement.p_value if measurement.present and measurement.p_value is not None else 1.0
 
 
 _RANK = {Gap: 0, ArtefactMark: 1, SweepMeasured: 2, Note: 3}

@@ -25,14 +25,18 @@ class NullTail:
 
     Notes
     -----
-    The tail begins at the upper quartile ``u``; its slope ``xi`` is the mean excess of the
-    logarithms above it (the Hill estimator: Hill BM, Ann Stat 1975;3:1163-74), shrunk towards
-    ``XI_PRIOR`` with the weight of ``PRIOR_COUNT`` values while little has been seen.
+    The tail is made of the upper tenth of the values, but of ten at least: a sparse background
+    (now and then a motor unit) is two populations, and the tail must be that of the louder one.
+    Its slope ``xi`` is the mean excess of the logarithms (Hill BM, Ann Stat 1975;3:1163-74);
+    slope and begin ``u`` are shrunk towards `XI_PRIOR` and `U_PRIOR` with the weight of
+    `PRIOR_COUNT` values, so that the first sweeps of a case can be judged too.
     """
 
     XI_PRIOR = 0.25  # simulated: Gaussian noise of 5 to 40 degrees of freedom gives 0.1 to 0.25
     U_PRIOR = math.log(6.0)  # upper quartile of the largest swing of Gaussian noise over its RMS
     PRIOR_COUNT = 4
+    TAIL_COUNT = 10
+    TAIL_SHARE = 0.1
     REFIT_EVERY = 8
 
     def __init__(self, capacity: int = 256) -> None:
@@ -40,6 +44,7 @@ class NullTail:
         self._recent: deque[float] = deque()
         self._ordered: list[float] = []
         self._added = 0
+        self._share = 0.25  # chance of a value beyond u
         self._u = self.U_PRIOR
         self._xi = self.XI_PRIOR
 
@@ -59,11 +64,14 @@ class NullTail:
 
     def _fit(self) -> None:
         n = len(self._ordered)
-        first = (3 * n) // 4
+        count = min(n, max(self.TAIL_COUNT, round(self.TAIL_SHARE * n)))
+        tail = self._ordered[n - count :]
         weight = n / (n + self.PRIOR_COUNT)
-        self._u = weight * self._ordered[first] + (1 - weight) * self.U_PRIOR
-        excess = sum(z - self._ordered[first] for z in self._ordered[first:])
-        self._xi = (excess + self.PRIOR_COUNT * self.XI_PRIOR) / (n - first + self.PRIOR_COUNT)
+        self._share = min(0.25, count / n)
+        first = tail[0] if count < n else self._ordered[(3 * n) // 4]
+        self._u = weight * first + (1 - weight) * self.U_PRIOR
+        excess = sum(z - first for z in tail if z > first)
+        self._xi = (excess + self.PRIOR_COUNT * self.XI_PRIOR) / (min(count, n // 4 + 1) + self.PRIOR_COUNT)
 
     def p_value(self, value: float) -> float:
         """Chance of a background statistic of at least ``value``; 1.0 for a value of 0."""
@@ -71,14 +79,14 @@ class NullTail:
             return 1.0
         z = math.log(value)
         if z > self._u:
-            return 0.25 * math.exp(-(z - self._u) / self._xi)
+            return self._share * math.exp(-(z - self._u) / self._xi)
         above = len(self._ordered) - bisect_left(self._ordered, z)
-        return max(0.25, (above + 1) / (len(self._ordered) + 1))
+        return max(self._share, (above + 1) / (len(self._ordered) + 1))
 
     def median(self) -> float:
         """The middle of the background's statistics; 0.0 before any was seen."""
         return math.exp(self._ordered[len(self._ordered) // 2]) if self._ordered else 0.0
 
     def threshold(self, p_value: float) -> float:
-        """The statistic whose chance is ``p_value`` (below 0.25)."""
-        return math.exp(self._u + self._xi * math.log(0.25 / p_value))
+        """The statistic whose chance is ``p_value`` (small)."""
+        return math.exp(self._u + self._xi * math.log(self._share / p_value))
