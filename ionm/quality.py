@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Iterable
 
 
 class NullTail:
@@ -37,13 +38,11 @@ class NullTail:
     PRIOR_COUNT = 4
     TAIL_COUNT = 10
     TAIL_SHARE = 0.1
-    REFIT_EVERY = 8
 
     def __init__(self, capacity: int = 256) -> None:
         self._capacity = capacity
         self._recent: deque[float] = deque()
         self._ordered: list[float] = []
-        self._added = 0
         self._share = 0.25  # chance of a value beyond u
         self._u = self.U_PRIOR
         self._xi = self.XI_PRIOR
@@ -51,15 +50,15 @@ class NullTail:
     def __len__(self) -> int:
         return len(self._recent)
 
-    def add(self, value: float) -> None:
-        """Remember the statistic of a stretch without a response."""
-        z = math.log(value)
-        self._recent.append(z)
-        insort(self._ordered, z)
-        if len(self._recent) > self._capacity:
-            del self._ordered[bisect_left(self._ordered, self._recent.popleft())]
-        self._added += 1
-        if self._added <= self._capacity or self._added % self.REFIT_EVERY == 0:
+    def extend(self, values: Iterable[float]) -> None:
+        """Remember the statistics (above zero) of some stretches without a response."""
+        for value in values:
+            z = math.log(value)
+            self._recent.append(z)
+            insort(self._ordered, z)
+            if len(self._recent) > self._capacity:
+                del self._ordered[bisect_left(self._ordered, self._recent.popleft())]
+        if self._ordered:
             self._fit()
 
     def _fit(self) -> None:
@@ -70,7 +69,7 @@ class NullTail:
         self._share = min(0.25, count / n)
         first = tail[0] if count < n else self._ordered[(3 * n) // 4]
         self._u = weight * first + (1 - weight) * self.U_PRIOR
-        excess = sum(z - first for z in tail if z > first)
+        excess = sum(tail) - first * count if count < n else sum(z - first for z in tail if z > first)
         self._xi = (excess + self.PRIOR_COUNT * self.XI_PRIOR) / (min(count, n // 4 + 1) + self.PRIOR_COUNT)
 
     def p_value(self, value: float) -> float:

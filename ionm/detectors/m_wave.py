@@ -79,7 +79,7 @@ class RunningMWave:
             self._noise = math.sqrt(float(np.add.reduce(np.square(quiet - level))) / quiet.size)
             swing = _swing(quiet[: trace.size])
             if self._noise > 0 and swing > 0:
-                self._null.add(swing / self._noise)
+                self._null.extend((swing / self._noise,))
         if reason is None and not sweep.valid[row, self._window].all():
             reason = "gap"
         if reason is None and self._noise == 0:

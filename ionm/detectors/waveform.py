@@ -1,4 +1,4 @@
-"""Measures of a waveform: prominence, peak to peak, onset. Pure functions of samples."""
+"""Where a response turns and where it begins. Pure functions of samples."""
 
 from __future__ import annotations
 
@@ -7,31 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ionm.stream import Samples
-
-
-def prominence(traces: Samples) -> Samples:
-    """How far the most prominent turn stands out on *both* sides.
-
-    A slow tail that only rises or only falls has none, however large it is; a response that
-    begins and ends within the trace has that of its largest peak or trough.
-
-    Parameters
-    ----------
-    traces
-        Shape (..., n_samples), in V.
-
-    Returns
-    -------
-    ndarray
-        Shape (...), in V.
-    """
-    backwards = traces[..., ::-1]
-    low = np.maximum(np.minimum.accumulate(traces, axis=-1), np.minimum.accumulate(backwards, axis=-1)[..., ::-1])
-    high = np.minimum(np.maximum.accumulate(traces, axis=-1), np.maximum.accumulate(backwards, axis=-1)[..., ::-1])
-    peak = np.maximum.reduce(traces - low, axis=-1)
-    trough = np.maximum.reduce(high - traces, axis=-1)
-    larger: Samples = np.maximum(peak, trough)
-    return larger
 
 
 @dataclass(frozen=True, slots=True)
