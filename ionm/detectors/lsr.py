@@ -269,7 +269,7 @@ class RunningLsr:
         return y
 
 
-NO_BACKGROUND = (0, 0, 0)
+NO_BACKGROUND = (0, 1, 0)
 
 
 def _geometry(spec: Lsr, layout: Layout) -> tuple[Geometry, Tail]:
