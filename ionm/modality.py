@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ionm.detectors.artefact import Artefact
+from ionm.detectors.artefact import REASONS, Artefact
 from ionm.detectors.lsr import Lsr
 from ionm.detectors.m_wave import MWave
 from ionm.events import ArtefactMark, Measurement, Sweep, SweepMeasured
@@ -154,6 +154,7 @@ class RunningLsrPath:
 
     def _process(self, chunk: Chunk, ahead: tuple[tuple[int, str], ...]) -> list[SweepMeasured | ArtefactMark]:
         facts: list[SweepMeasured | ArtefactMark] = []
+        self._forget(chunk.start - self._cutter.length - self._answer)
         for mark in self._artefact.push(chunk, ahead):
             known = replace(mark, sample=mark.sample + self._ahead)
             if mark.channel in self._spoilt:
@@ -167,12 +168,15 @@ class RunningLsrPath:
         if not sweeps:
             return facts
         facts += [self._measure(sweep, sweep.sample + self._ahead) for sweep in sweeps]
-        horizon = sweeps[-1].trigger.sample - 2 * self._cutter.length
-        self._stimuli = [s for s in self._stimuli if s > horizon]
-        for spoilt in self._spoilt.values():
-            spoilt.forget(horizon)
         facts.sort(key=lambda fact: fact.sample)
         return facts
+
+    def _forget(self, horizon: int) -> None:
+        """Drop what lies too far back for any sweep that is still to come."""
+        if self._stimuli and self._stimuli[0] <= horizon:
+            self._stimuli = [s for s in self._stimuli if s > horizon]
+        for spoilt in self._spoilt.values():
+            spoilt.forget(horizon)
 
     def _note_clipping(self, chunk: Chunk, unclipped: Chunk) -> None:
         clipped = chunk.valid & ~unclipped.valid
@@ -192,7 +196,9 @@ class RunningLsrPath:
         foreign = any(trigger.sample - self._answer < s < end for s in others)
         for other in others:  # another stimulus blinds the background that it falls into
             first = max(0, other - trigger.sample + sweep.zero)
-            last = min(sweep.zero, other - trigger.sample + sweep.zero + self._answer)
+            last = other - trigger.sample + sweep.zero + self._answer
+            if other < trigger.sample:
+                last = min(last, sweep.zero)
             if first < last:
                 sweep.valid[:, first:last] = False
         reasons = []
@@ -258,11 +264,16 @@ class _Spoilt:
         ]
 
     def reason(self, begin: int, end: int, known: int) -> str | None:
-        """Why samples from ``begin`` up to ``end`` cannot be judged, as far as ``known`` then."""
-        for reason, first, stop, since in self._spans:
-            if since <= known and first < end and (stop is None or stop > begin):
-                return reason
-        return None
+        """Why samples from ``begin`` up to ``end`` cannot be judged, as far as ``known`` then.
+
+        Of several reasons the first of `REASONS`: a cause before its effects.
+        """
+        found = {
+            reason
+            for reason, first, stop, since in self._spans
+            if since <= known and first < end and (stop is None or stop > begin)
+        }
+        return min(found, key=REASONS.index, default=None)
 
     def blind(self, sweep: Sweep, row: int, known: int) -> None:
         """Mark as invalid what of a sweep's prestimulus is spoilt."""
@@ -275,4 +286,5 @@ class _Spoilt:
 
     def forget(self, horizon: int) -> None:
         """Drop what ended before ``horizon``."""
-        self._spans = [span for span in self._spans if span[2] is None or span[2] > horizon]
+        if self._spans:
+            self._spans = [span for span in self._spans if span[2] is None or span[2] > horizon]
