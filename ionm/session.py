@@ -16,6 +16,7 @@ The invariants of ionm:
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from ionm.errors import SignalError
 from ionm.events import Event, Gap, NoteTaken
@@ -60,22 +61,15 @@ class Session:
         Raises
         ------
         SignalError
-            If the chunk's shape is wrong, it begins before the last one ended, or a stimulus or
-            note lies behind its end.
+            If the chunk's shape is wrong, it begins before the last one ended, or its stimuli or
+            notes are out of order or lie behind its end. The session is then as it was before.
         """
-        expected = (self._info.n_channels, chunk.n_samples)
-        if chunk.data.shape != expected or chunk.valid.shape != expected:
-            raise SignalError(
-                f"expected samples and flags of shape {expected}, got {chunk.data.shape} and {chunk.valid.shape} "
-                f"at sample {chunk.start}"
-            )
+        self._check(chunk)
         events: list[Event] = []
         if self._judge is None:
             self._judge = Judge(self._modality, self._info, chunk.start)
             self._next = chunk.start
             events += self._judge.begin(chunk.start)
-        if chunk.start < self._next:
-            raise SignalError(f"the chunk begins at sample {chunk.start}, before the last one ended at {self._next}")
         if chunk.start > self._next:
             events += self._break(self._judge, chunk.start)
         chunk, late = self._late(chunk)
@@ -97,6 +91,27 @@ class Session:
         last = max(self._next - 1, 0)
         return self._judge.push(self._path.restart(last), (), self._next)
 
+    def _check(self, chunk: Chunk) -> None:
+        """Refuse what breaks the promise of a stream, before anything is done with it."""
+        expected = (self._info.n_channels, *chunk.data.shape[1:2])
+        if chunk.data.ndim != 2 or chunk.data.shape != expected or chunk.valid.shape != expected:
+            raise SignalError(
+                f"expected samples and flags of shape ({self._info.n_channels}, n_samples), "
+                f"got {chunk.data.shape} and {chunk.valid.shape} at sample {chunk.start}"
+            )
+        if self._judge is not None and chunk.start < self._next:
+            raise SignalError(
+                f"the chunk begins at sample {chunk.start}, before the last one ended at {self._next}"
+            )
+        for marks in ([t.sample for t in chunk.triggers], [n.accepted for n in chunk.notes]):
+            for before, after in pairwise(marks):
+                if after < before:
+                    raise SignalError(
+                        f"marks must be in order, got one at sample {after} after one at {before}"
+                    )
+            if marks and marks[-1] >= chunk.stop:
+                raise SignalError(f"a mark at sample {marks[-1]} lies behind the chunk's end at {chunk.stop}")
+
     def _break(self, judge: Judge, start: int) -> list[Event]:
         gap = Gap(start, self._next, start)
         facts = self._path.restart(start)
@@ -106,10 +121,8 @@ class Session:
     def _late(self, chunk: Chunk) -> tuple[Chunk, list[Event]]:
         """Take out what came too late to be applied, and say so."""
         marks = [t.sample for t in chunk.triggers] + [n.accepted for n in chunk.notes]
-        if not marks or (min(marks) >= chunk.start and max(marks) < chunk.stop):
+        if not marks or min(marks) >= chunk.start:
             return chunk, []
-        if max(marks) >= chunk.stop:
-            raise SignalError(f"a mark at sample {max(marks)} lies behind the chunk's end at {chunk.stop}")
         events: list[Event] = []
         for trigger in chunk.triggers:
             if trigger.sample < chunk.start:
