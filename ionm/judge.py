@@ -12,7 +12,7 @@ of the states themselves stand in `ionm.states`, those of the baseline in `ionm.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
@@ -60,6 +60,9 @@ BY_SWEEP = ("m_control_lost", "intensity_low", "foreign_stimulus", "gap", "satur
 """Reasons that a single sweep gives and the next valid one takes back, unless a mark still stands."""
 
 
+FOREVER = 1 << 62
+
+
 class Judge:
     """Everything that is decided about the LSR in one session."""
 
@@ -68,18 +71,21 @@ class Judge:
         self._branches = {
             d.name: _Branch(d, spec, info.fs, start) for d in spec.derivations if d.role == "lsr"
         }
-        self._m_baselines: dict[str, float] = {}
+        self._at = {site: spec.at(site) for site in spec.sites}
+        self._due = -1  # no derivation falls silent before this sample
 
     def begin(self, sample: int) -> list[Event]:
         """What stands from the first sample on: no baseline yet."""
         return [e for branch in self._branches.values() for e in branch.hold("no_baseline", sample)]
 
-    def push(self, facts: Iterable[SweepMeasured | ArtefactMark | Gap], notes: Iterable[Note], stop: int) -> list[Event]:
+    def push(self, facts: Sequence[SweepMeasured | ArtefactMark | Gap], notes: Sequence[Note], stop: int) -> list[Event]:
         """Decide on everything that became known before sample ``stop``.
 
         At one sample a gap comes before marks, marks before sweeps, sweeps before notes, and the
         passing of time comes last.
         """
+        if not facts and not notes:
+            return self._pass_time(stop) if stop > self._due else []
         known: list[tuple[int, int, SweepMeasured | ArtefactMark | Gap | Note]] = [
             (fact.sample, _RANK[type(fact)], fact) for fact in facts
         ]
@@ -87,7 +93,8 @@ class Judge:
         known.sort(key=lambda item: item[:2])
         events: list[Event] = []
         for sample, _, item in known:
-            events += self._pass_time(sample)
+            if sample > self._due:
+                events += self._pass_time(sample)
             if isinstance(item, SweepMeasured):
                 events += self._sweep(item)
             elif isinstance(item, ArtefactMark):
@@ -97,12 +104,16 @@ class Judge:
                 events += [e for b in self._branches.values() for e in b.hold("gap", sample)]
             else:
                 events += self._note(item)
-        events += self._pass_time(stop)
+        if stop > self._due:
+            events += self._pass_time(stop)
         return events
 
     def _pass_time(self, sample: int) -> list[Event]:
+        """Let derivations without a valid sweep fall silent, up to ``sample``."""
         due = sorted((b.deadline, name) for name, b in self._branches.items() if b.deadline < sample and not b.silent)
-        return [e for deadline, name in due for e in self._branches[name].fall_silent(deadline)]
+        events = [e for deadline, name in due for e in self._branches[name].fall_silent(deadline)]
+        self._due = min((b.deadline for b in self._branches.values() if not b.silent), default=FOREVER)
+        return events
 
     def _mark(self, mark: ArtefactMark) -> list[Event]:
         touched = [b for b in self._branches.values() if b.derivation.channel == mark.channel]
@@ -121,7 +132,8 @@ class Judge:
     def _sweep(self, fact: SweepMeasured) -> list[Event]:
         events: list[Event] = []
         sweep, site = fact.sweep, fact.sweep.trigger.site
-        derivations = self._spec.at(site)
+        derivations = self._at[site]
+        self._due = -1  # a valid sweep moves a deadline
         controls = [m for d, m in zip(derivations, fact.measurements, strict=True) if d.role == "m_control"]
         control = controls[0] if controls else None
         for row, (derivation, measurement) in enumerate(zip(derivations, fact.measurements, strict=True)):
@@ -174,16 +186,11 @@ class _Branch:
         self._return = Return()
         self._marks: list[tuple[str, str]] = []  # (who, reason) of artefacts that stand
         self._reasons: list[str] = []  # in the order in which they came
-        self._last_valid = start
         self._intervals: deque[int] = deque(maxlen=RECENT)
+        self._recent: deque[Measurement] = deque(maxlen=RECENT)
+        self.deadline = start + int(SILENCE * fs)  # without a valid sweep it falls silent here
 
     # holds
-
-    @property
-    def deadline(self) -> int:
-        """Sample at which, without a valid sweep, the derivation falls silent."""
-        interval = median(self._intervals) if self._intervals else 0
-        return int(self._last_valid + max(SILENCE * self._fs, SILENT_INTERVALS * interval))
 
     def fall_silent(self, sample: int) -> list[Event]:
         """No valid sweep came in time."""
@@ -233,13 +240,18 @@ class _Branch:
             return measurement, percent, self.hold(reason, sample)
         if self._history:
             self._intervals.append(trigger.sample - self._history[-1].trigger.sample)
-        self._last_valid, self.silent = sample, False
-        standing = [r for _, r in self._marks]
-        events = self._release([r for r in (*BY_SWEEP, "no_stimulus") if r not in standing], sample)
+        self.silent = False
+        interval = median(self._intervals) if self._intervals else 0
+        self.deadline = int(sample + max(SILENCE * self._fs, SILENT_INTERVALS * interval))
+        events: list[Event] = []
+        if self._reasons:
+            standing = [r for _, r in self._marks]
+            events += self._release([r for r in (*BY_SWEEP, "no_stimulus") if r not in standing], sample)
         if self._above(trigger):
             return measurement, percent, events
         bet = Return.bet(_chance(measurement))
         self._history.append(ValidSweep(trigger, measurement, control, bet))
+        self._recent.append(measurement)
         self._untried += 1
         if self.state is State.UNKNOWN:
             if self._untried >= N_SWEEPS:
@@ -279,16 +291,15 @@ class _Branch:
             return None
         return 100 * amplitude / self.baseline.amplitude
 
-    def _recent(self) -> list[Measurement]:
-        return [s.measurement for s in list(self._history)[-RECENT:]]
-
     def _limit_percent(self) -> float | None:
-        limits = [m.detection_limit for m in self._recent() if m.detection_limit is not None]
-        return self._percent(median(limits)) if limits else None
+        """Median detection limit of the last five valid sweeps, in percent of the baseline."""
+        limits = sorted(m.detection_limit for m in self._recent if m.detection_limit is not None)
+        return self._percent(limits[len(limits) // 2]) if limits else None
 
     def _median_percent(self) -> float | None:
         """Median of the last five amplitudes, a missing response counted as nothing."""
-        return self._percent(median(m.amplitude or 0.0 for m in self._recent()))
+        amplitudes = sorted(m.amplitude or 0.0 for m in self._recent)
+        return self._percent(amplitudes[len(amplitudes) // 2])
 
     def _shown_percent(self) -> float | None:
         """The same for people: None, never 0, where most of the five show no response."""
@@ -352,7 +363,7 @@ class _Branch:
         if self._loss.odds <= 0:
             self._loss.learn(present)
         percent, limit = self._median_percent(), self._limit_percent()
-        if self.state not in GRADES or percent is None or limit is None or len(self._history) < RECENT:
+        if self.state not in GRADES or percent is None or limit is None or len(self._recent) < RECENT:
             return []
         now = grade(percent, limit, self.state)
         if now is self.state:

@@ -27,7 +27,7 @@ class Artefact:
     Parameters
     ----------
     block
-        Length of a block, in s. 10 ms: half a mains period, a tenth of the shortest cautery.
+        Length of a block, in s. 20 ms: a mains period at 50 Hz, a fifth of the shortest cautery.
     after_stimulus
         How long after a stimulus blocks are passed over, in s: artefact and M-wave are over.
     broadband
@@ -45,7 +45,7 @@ class Artefact:
         How long an artefact must be absent before its mark ends, in s.
     """
 
-    block: float = 0.01
+    block: float = 0.02
     after_stimulus: float = 0.01
     broadband: float = 0.6
     louder: float = 8.0
@@ -72,83 +72,92 @@ class RunningArtefact:
         self._off_blocks = max(1, round(spec.off_after / spec.block))
         self._hang = max(1, round(spec.hang / spec.block))
         rails = [channel.rails or (-np.inf, np.inf) for channel in info.channels]
-        self._low = np.array([low for low, _ in rails])[:, np.newaxis]
-        self._high = np.array([high for _, high in rails])[:, np.newaxis]
-        self._open = np.zeros((n, self._length))
-        self._open_valid = np.zeros((n, self._length), dtype=bool)
+        self._low = np.array([low for low, _ in rails])
+        self._high = np.array([high for _, high in rails])
+        self._parts: list[tuple[Samples, Flags]] = []  # of the open block
         self._used = 0
         self._begin: int | None = None
         self._stimuli: list[int] = []  # those that may still blind a block
         self._usual: Samples | None = None  # slow median of the logarithm of the peak to peak
+        self._loud_from = np.zeros(n)  # peak to peak of a loud block
         self._dead = np.zeros(n, dtype=np.int64)
         self._quiet = {reason: np.full(n, self._hang) for reason in REASONS}
         self._active = {reason: np.zeros(n, dtype=bool) for reason in REASONS}
+        self._calm = True  # no channel is flat, missing or marked
 
     def push(self, chunk: Chunk, ahead: tuple[tuple[int, str], ...] = ()) -> list[ArtefactMark]:
         """Marks that began or ended; ``ahead`` holds (sample, site) of stimuli just behind the chunk."""
         if self._begin is None:
             self._begin = chunk.start
-        self._stimuli += [t.sample for t in chunk.triggers]
-        stimuli = self._stimuli + [sample for sample, _ in ahead]
+        if chunk.triggers:
+            self._stimuli += [t.sample for t in chunk.triggers]
+        n = chunk.n_samples
+        if self._used + n < self._length:
+            self._parts.append((chunk.data, chunk.valid))
+            self._used += n
+            return []
+        stimuli = self._stimuli + [sample for sample, _ in ahead] if ahead else self._stimuli
         marks: list[ArtefactMark] = []
         done = 0
-        while self._used + chunk.n_samples - done >= self._length:
+        while self._used + n - done >= self._length:
             take = self._length - self._used
-            if self._used == 0:
-                data, valid = chunk.data[:, done : done + take], chunk.valid[:, done : done + take]
-            else:
-                self._fill(chunk, done, take)
-                data, valid = self._open, self._open_valid
+            self._parts.append((chunk.data[:, done : done + take], chunk.valid[:, done : done + take]))
             done += take
-            self._used = 0
             begin, stop = self._begin, self._begin + self._length
             if not any(begin - self._after < s < stop + self._ahead for s in stimuli):
-                marks += self._judge(data, valid, stop - 1)
-            self._begin = stop
-        self._stimuli = [s for s in self._stimuli if s > self._begin - self._after]
-        rest = chunk.n_samples - done
-        if rest:
-            self._fill(chunk, done, rest)
-            self._used += rest
+                marks += self._judge(*self._block(), stop - 1)
+            self._parts, self._used, self._begin = [], 0, stop
+        if self._stimuli:
+            self._stimuli = [s for s in self._stimuli if s > self._begin - self._after]
+        if done < n:
+            self._parts.append((chunk.data[:, done:], chunk.valid[:, done:]))
+            self._used = n - done
         return marks
 
-    def _fill(self, chunk: Chunk, done: int, take: int) -> None:
-        self._open[:, self._used : self._used + take] = chunk.data[:, done : done + take]
-        self._open_valid[:, self._used : self._used + take] = chunk.valid[:, done : done + take]
+    def _block(self) -> tuple[Samples, Flags]:
+        if len(self._parts) == 1:
+            return self._parts[0]
+        data, valid = zip(*self._parts, strict=True)
+        return np.concatenate(data, axis=1), np.concatenate(valid, axis=1)
 
     def _judge(self, data: Samples, valid: Flags, sample: int) -> list[ArtefactMark]:
-        spec = self._spec
         missing = ~np.logical_and.reduce(valid, axis=1)
         if missing.any():
             data = np.where(valid, data, 0.0)
         top, bottom = np.maximum.reduce(data, axis=1), np.minimum.reduce(data, axis=1)
         swing = top - bottom
-        clipped = (top >= self._high[:, 0]) | (bottom <= self._low[:, 0])
-        flat = (swing < spec.flat) | missing
+        flat = (swing < self._spec.flat) | missing
+        clipped = (top >= self._high) | (bottom <= self._low)
+        loud = self._follow_level(swing, flat)
+        if self._calm and not (flat | clipped | loud).any():
+            return []
         self._dead = np.where(flat, self._dead + 1, 0)
         off = self._dead >= self._off_blocks
-        loud = self._loud(data, swing, flat)
-        cautery = np.full(swing.shape, np.count_nonzero(loud) >= max(2, spec.share * swing.size))
-        return [
-            mark
-            for reason, seen in (("cautery", cautery), ("electrode_off", off), ("saturation", clipped & ~off))
-            for mark in self._follow(reason, seen, sample)
-        ]
+        broad = loud & self._broadband(data, swing) if loud.any() else loud
+        strikes = np.count_nonzero(broad) >= max(2, self._spec.share * swing.size)
+        seen = {"cautery": np.full(swing.shape, strikes), "electrode_off": off, "saturation": clipped & ~off}
+        marks = [mark for reason in REASONS for mark in self._follow(reason, seen[reason], sample)]
+        self._calm = not (flat.any() or any(active.any() for active in self._active.values()))
+        return marks
 
-    def _loud(self, data: Samples, swing: Samples, flat: Flags) -> Flags:
-        level = np.log(np.maximum(swing, self._spec.flat))
+    def _follow_level(self, swing: Samples, flat: Flags) -> Flags:
+        """Which channels are much louder than usual; what is usual follows slowly.
+
+        A slow median: up or down by a fixed step, so that no burst can carry it away.
+        """
         if self._usual is None:
-            self._usual = level
-        bound = self._usual + np.log(self._spec.louder)
-        loud = level > bound
-        # a slow median: up or down by a fixed step, so that no burst can carry it away
-        step = np.where(loud, LOUD_STEP, STEP)
-        self._usual = np.where(flat, self._usual, self._usual + step * np.sign(level - self._usual))
-        if not loud.any():
-            return np.zeros(swing.shape, dtype=bool)
-        bend: Samples = np.maximum.reduce(np.abs(np.diff(data, n=2, axis=1)), axis=1)
-        broadband: Flags = loud & (bend > self._spec.broadband * swing)
-        return broadband
+            self._usual = np.log(np.maximum(swing, self._spec.flat))
+            self._loud_from = np.exp(self._usual) * self._spec.louder
+        loud: Flags = swing > self._loud_from
+        step = np.sign(swing * self._spec.louder - self._loud_from) * np.where(loud, LOUD_STEP, STEP)
+        self._usual = self._usual + np.where(flat, 0.0, step)
+        self._loud_from = np.exp(self._usual) * self._spec.louder
+        return loud
+
+    def _broadband(self, data: Samples, swing: Samples) -> Flags:
+        bend = np.maximum.reduce(np.abs(np.diff(data, n=2, axis=1)), axis=1)
+        broad: Flags = bend > self._spec.broadband * swing
+        return broad
 
     def _follow(self, reason: str, seen: Flags, sample: int) -> list[ArtefactMark]:
         quiet, active = self._quiet[reason], self._active[reason]
@@ -163,5 +172,5 @@ class RunningArtefact:
 
 STEP = 0.02
 LOUD_STEP = 0.002
-"""Steps of the slow median a block, in nepers: a usual level that doubles is followed in 0.35 s,
-a loud stretch is taken for the usual one after 10 s (our choice)."""
+"""Steps of the slow median a block, in nepers: a usual level that doubles is followed in 0.7 s,
+a loud stretch that is eight times as loud is taken for the usual one after 20 s (our choice)."""

@@ -7,10 +7,10 @@ invalid, so that a recursive filter holds its state too; interpolation is for cu
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ionm.errors import SetupError
 from ionm.stream import Chunk, Flags, Samples, StreamInfo
@@ -93,60 +93,67 @@ class Blanking:
 
 
 class RunningBlanking:
-    """The mask with its memory: where it ends, and what it holds, for every channel."""
+    """The mask with its memory, for each group of channels that are always masked alike."""
 
     def __init__(self, spec: Blanking, info: StreamInfo) -> None:
-        self._spec = spec
-        self._info = info
-        self._before = int(np.ceil(spec.before * info.fs))
-        self._lengths: dict[str, NDArray[np.int64]] = {}
-        self._until = np.zeros(info.n_channels, dtype=np.int64)  # first sample after the newest mask
-        self._last = np.zeros(info.n_channels)  # newest unmasked sample
-        self._latest = 0
+        self._before = math.ceil(spec.before * info.fs)
+        self._spec, self._info = spec, info
+        named = {mask.site: spec.lengths(mask.site, info) for mask in spec.masks}
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for row in range(info.n_channels):
+            alike.setdefault(tuple(lengths[row] for lengths in named.values()), []).append(row)
+        self._groups = [_Group(rows) for rows in alike.values()]
+        self._lengths: dict[str, list[int]] = {}
+        self._previous: Samples | None = None  # newest chunk's samples
+        self._latest = -1  # every mask so far has ended before this sample
 
     def push(self, chunk: Chunk, ahead: tuple[tuple[int, str], ...] = ()) -> Chunk:
         """Mask one chunk; ``ahead`` holds (sample, site) of stimuli just behind its end."""
-        stimuli = [(t.sample, t.site) for t in chunk.triggers]
-        stimuli += [s for s in ahead if s[0] - self._before < chunk.stop]
-        if not stimuli and chunk.start >= self._latest:
-            if chunk.n_samples:
-                self._last = chunk.data[:, -1].copy()
+        if not chunk.n_samples:
+            return chunk
+        if not chunk.triggers and not ahead and chunk.start >= self._latest:
+            self._previous = chunk.data
             return chunk
         data, valid = chunk.data.copy(), chunk.valid.copy()
-        for channel in range(data.shape[0]):
-            self._mask(channel, data[channel], valid[channel], chunk.start, stimuli)
+        stimuli = [(t.sample, t.site) for t in chunk.triggers]
+        stimuli += [s for s in ahead if s[0] - self._before < chunk.stop]
+        for number, group in enumerate(self._groups):
+            if self._previous is not None:
+                group.last = self._previous[group.rows, -1]
+            masks = [(sample - self._before, sample + self._length(site)[number]) for sample, site in stimuli]
+            group.mask(data, valid, chunk.start, [m for m in masks if m[1] > m[0] + self._before])
+            self._latest = max(self._latest, group.until)
+        self._previous = data
         return Chunk(data, valid, chunk.start, chunk.triggers, chunk.notes)
 
-    def _mask(self, channel: int, data: Samples, valid: Flags, start: int, stimuli: list[tuple[int, str]]) -> None:
-        free = start  # everything of this chunk before `free` is already handled
-        stop = start + data.size
-
-        def hold(first: int, until: int) -> None:
-            nonlocal free
-            first, until = max(first, free), min(until, stop)
-            if first >= until:
-                return
-            if first > free:
-                self._last[channel] = data[first - start - 1]
-            data[first - start : until - start] = self._last[channel]
-            valid[first - start : until - start] = False
-            free = until
-
-        hold(start, int(self._until[channel]))
-        for sample, site in stimuli:
-            length = self._length(site)[channel]
-            if length == 0:
-                continue
-            hold(sample - self._before, sample + length)
-            self._until[channel] = max(self._until[channel], sample + length)
-            self._latest = max(self._latest, sample + length)
-        if free < stop:
-            self._last[channel] = data[-1]
-
-    def _length(self, site: str) -> NDArray[np.int64]:
+    def _length(self, site: str) -> list[int]:
+        """How many samples after this site's stimulus each group is masked."""
         if site not in self._lengths:
-            self._lengths[site] = np.array(self._spec.lengths(site, self._info), dtype=np.int64)
+            lengths = self._spec.lengths(site, self._info)
+            self._lengths[site] = [lengths[group.rows[0]] for group in self._groups]
         return self._lengths[site]
+
+
+class _Group:
+    """Channels that are always masked alike."""
+
+    def __init__(self, rows: list[int]) -> None:
+        self.rows = rows
+        self.until = 0  # first sample after the newest mask
+        self.last = np.zeros(len(rows))  # newest sample that was not masked, or what was held for it
+
+    def mask(self, data: Samples, valid: Flags, start: int, masks: list[tuple[int, int]]) -> None:
+        """Hold the last sample from each mask's begin to its end, in place."""
+        stop = start + data.shape[1]
+        free = start  # what lies before is done
+        for begin, end in ((start, self.until), *masks):
+            self.until = max(self.until, end)
+            first, last = max(begin, free) - start, min(end, stop) - start
+            if first < last:
+                held = data[self.rows, first - 1] if first else self.last
+                data[self.rows, first:last] = held[:, np.newaxis]
+                valid[self.rows, first:last] = False
+                free = last + start
 
 
 class LookAhead:
@@ -178,19 +185,20 @@ class LookAhead:
         """The samples that are now released, and (sample, site) of the stimuli still held back."""
         if self._n == 0:
             return chunk, ()
-        if self._held is not None:
-            held = self._held
-            chunk = Chunk(
-                np.concatenate((held.data, chunk.data), axis=1),
-                np.concatenate((held.valid, chunk.valid), axis=1),
-                held.start,
-                held.triggers + chunk.triggers,
-                held.notes + chunk.notes,
-            )
-        border = max(chunk.stop - self._n, chunk.start)
-        self._held = chunk.cut(border, chunk.stop)
-        ahead = tuple((t.sample, t.site) for t in self._held.triggers)
-        return chunk.cut(chunk.start, border), ahead
+        data, valid, start = chunk.data, chunk.valid, chunk.start
+        triggers, notes = chunk.triggers, chunk.notes
+        held = self._held
+        if held is not None:
+            data = np.concatenate((held.data, data), axis=1)
+            valid = np.concatenate((held.valid, valid), axis=1)
+            start, triggers, notes = held.start, held.triggers + triggers, held.notes + notes
+        cut = max(data.shape[1] - self._n, 0)
+        border = start + cut
+        waiting = tuple(t for t in triggers if t.sample >= border) if triggers else ()
+        later = tuple(n for n in notes if n.accepted >= border) if notes else ()
+        self._held = Chunk(data[:, cut:], valid[:, cut:], border, waiting, later)
+        ready = triggers[: len(triggers) - len(waiting)], notes[: len(notes) - len(later)]
+        return Chunk(data[:, :cut], valid[:, :cut], start, *ready), tuple((t.sample, t.site) for t in waiting)
 
 
 def interpolate(data: Samples, masked: Flags) -> Samples:

@@ -36,12 +36,15 @@ class _RunningClipping:
         rails = [channel.rails or (-np.inf, np.inf) for channel in info.channels]
         self._low = np.array([low for low, _ in rails])[:, np.newaxis]
         self._high = np.array([high for _, high in rails])[:, np.newaxis]
-        self._any = bool(np.isfinite(self._low).any() or np.isfinite(self._high).any())
+        # no sample smaller than this can be at a rail
+        self._safe = min((min(-low, high) for low, high in rails), default=np.inf)
 
     def push(self, chunk: Chunk) -> Chunk:
-        if not self._any:
+        if self._safe == np.inf or not chunk.n_samples or np.abs(chunk.data).max() < self._safe:
             return chunk
-        inside = (chunk.data > self._low) & (chunk.data < self._high)
+        with np.errstate(invalid="ignore"):
+            inside = (chunk.data > self._low) & (chunk.data < self._high)
+        inside |= ~chunk.valid
         if inside.all():
             return chunk
         return Chunk(chunk.data, chunk.valid & inside, chunk.start, chunk.triggers, chunk.notes)
