@@ -4,7 +4,9 @@ PY = .venv/bin/python
 .PHONY: demo test lint lock bench setup clean
 
 demo: setup   ## a simulated case through the live path, its events and its report
-	$(PY) -m ionm demo
+	@mkdir -p demo
+	@$(PY) -m ionm replay fixtures/lost-at-decompression.edf \
+	  --events demo/events.jsonl --summary demo/summary.json --report demo/report.html
 
 test: export QT_QPA_PLATFORM = offscreen
 test: setup   ## the whole suite, without a screen

@@ -4,6 +4,7 @@ It keeps, for every derivation with role ``lsr``, the baseline, the holds and th
 of the states themselves stand in `ionm.states`, those of the baseline in `ionm.baseline`.
 
 - A sweep that cannot be judged gives a hold with its reason; the next one that can ends it.
+- A sweep whose own background hides half the baseline says nothing if it shows no response.
 - A sweep whose M-control is below half its baseline says nothing about the LSR: the stimulus did
   not arrive, or the muscle cannot answer.
 - While any reason stands, the state is frozen and the evidence gathered so far is dropped.
@@ -48,6 +49,9 @@ NOISY = 0.5
 
 QUIET = 0.4
 """The same below which it can be seen again (our choice: a fifth less, so that a hold does not flicker)."""
+
+STEADY = 0.9
+"""Share of the baseline's sweeps in which a steady LSR answers (our choice)."""
 
 SAME_LATENCY = 2.5e-3
 """Largest change of onset latency of an LSR that returns, in s. Its early part is constant (Isu 1996,
@@ -188,6 +192,7 @@ class _Branch:
         self._reasons: list[str] = []  # in the order in which they came
         self._intervals: deque[int] = deque(maxlen=RECENT)
         self._recent: deque[Measurement] = deque(maxlen=RECENT)
+        self._limits: deque[float] = deque(maxlen=RECENT)
         self.deadline = start + int(SILENCE * fs)  # without a valid sweep it falls silent here
 
     # holds
@@ -249,6 +254,10 @@ class _Branch:
             events += self._release([r for r in (*BY_SWEEP, "no_stimulus") if r not in standing], sample)
         if self._above(trigger):
             return measurement, percent, events
+        if measurement.detection_limit is not None:
+            self._limits.append(measurement.detection_limit)
+        if self._drowned(measurement):
+            return replace(measurement, present=None, reason="noise"), percent, events + self._watch_noise(sample)
         bet = Return.bet(_chance(measurement))
         self._history.append(ValidSweep(trigger, measurement, control, bet))
         self._recent.append(measurement)
@@ -293,13 +302,25 @@ class _Branch:
 
     def _limit_percent(self) -> float | None:
         """Median detection limit of the last five valid sweeps, in percent of the baseline."""
-        limits = sorted(m.detection_limit for m in self._recent if m.detection_limit is not None)
+        limits = sorted(self._limits)
         return self._percent(limits[len(limits) // 2]) if limits else None
 
+    def _drowned(self, measurement: Measurement) -> bool:
+        """Whether a response of half the baseline could have been there unseen: then a miss says nothing."""
+        limit = self._percent(measurement.detection_limit)
+        return not measurement.present and limit is not None and limit > 100 * NOISY
+
     def _median_percent(self) -> float | None:
-        """Median of the last five amplitudes, a missing response counted as nothing."""
+        """Median of the last five amplitudes, a missing response counted as nothing.
+
+        An LSR that was intermittent at the baseline is graded by its responses alone: that it
+        misses now and then is how it is.
+        """
+        baseline = self.baseline
         amplitudes = sorted(m.amplitude or 0.0 for m in self._recent)
-        return self._percent(amplitudes[len(amplitudes) // 2])
+        if baseline is not None and baseline.hits < STEADY * baseline.sweeps:
+            amplitudes = [a for a in amplitudes if a > 0]
+        return self._percent(amplitudes[len(amplitudes) // 2]) if amplitudes else None
 
     def _shown_percent(self) -> float | None:
         """The same for people: None, never 0, where most of the five show no response."""
@@ -360,8 +381,6 @@ class _Branch:
         if self._loss.push(present, p_value, trigger.sample):
             since = self._loss.since if self._loss.since is not None else trigger.sample
             return [self._go(State.ABSENT, sample, since, "misses beyond chance")]
-        if self._loss.odds <= 0:
-            self._loss.learn(present)
         percent, limit = self._median_percent(), self._limit_percent()
         if self.state not in GRADES or percent is None or limit is None or len(self._recent) < RECENT:
             return []

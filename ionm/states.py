@@ -102,6 +102,7 @@ class Loss:
     def __init__(self, hits: int, sweeps: int, alpha: float) -> None:
         self._hits, self._sweeps = float(hits), float(sweeps)
         self._alpha = alpha
+        self._misses = 0  # since the last response
         self.odds = 0.0
         self.since: int | None = None
 
@@ -109,11 +110,17 @@ class Loss:
         return (self._hits + 1) / (self._sweeps + 2)  # Laplace's rule of succession
 
     def push(self, present: bool, p_value: float, trigger: int) -> bool:  # noqa: FBT001
-        """Take one valid sweep; True once the test decides for absence."""
+        """Take one valid sweep; True once the test decides for absence.
+
+        A response shows that the LSR was there all along: it and the misses before it teach how
+        often this LSR misses.
+        """
         rate = self._rate()
         if present:
-            self.odds = max(0.0, self.odds + math.log(self._alpha / rate))
+            self.odds += math.log(self._alpha / rate)
+            self._learn(self._misses)
         elif p_value > DOUBT * self._alpha:
+            self._misses += 1
             self.odds += math.log((1 - self._alpha) / (1 - rate))
             if self.since is None:
                 self.since = trigger
@@ -121,17 +128,17 @@ class Loss:
             self.odds, self.since = 0.0, None
         return self.odds >= self.THRESHOLD
 
-    def learn(self, present: bool) -> None:  # noqa: FBT001
-        """Count a sweep of a time in which the LSR is known to be there."""
-        if self._sweeps >= self.MOST:
-            fade = 1 - 1 / self.MOST
+    def _learn(self, misses: int) -> None:
+        self._hits += 1
+        self._sweeps += 1 + misses
+        if self._sweeps > self.MOST:
+            fade = self.MOST / self._sweeps
             self._hits, self._sweeps = self._hits * fade, self._sweeps * fade
-        self._hits += present
-        self._sweeps += 1
+        self._misses = 0
 
     def clear(self) -> None:
         """Forget the misses so far (after a hold)."""
-        self.odds, self.since = 0.0, None
+        self.odds, self.since, self._misses = 0.0, None, 0
 
 
 DOUBT = 5.0
