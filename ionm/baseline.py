@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from statistics import median
 
 from ionm.events import Measurement
@@ -32,26 +33,55 @@ SOUND_M = 0.9
 """Share of the twenty sweeps in which the M-control must answer for "not elicited"."""
 
 
+class Strength(Enum):
+    """How a stimulus compares with that of the baseline."""
+
+    SAME = "same"
+    BELOW = "below"
+    ABOVE = "above"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class Stimulus:
-    """What identifies a stimulus: its attributes among `KEYS`, as marked."""
+    """What identifies a stimulus: its attributes among `KEYS`, numbers in one way of writing."""
 
     values: tuple[tuple[str, str], ...]
 
     @classmethod
     def of(cls, trigger: Trigger) -> Stimulus:
         """The identity of one trigger's stimulus."""
-        return cls(tuple((k, trigger.attributes[k]) for k in KEYS if k in trigger.attributes))
+        return cls(tuple((k, _written(trigger.attributes[k])) for k in KEYS if k in trigger.attributes))
 
     def __str__(self) -> str:
         return ", ".join(f"{k}={v}" for k, v in self.values) or "unspecified"
 
-    def current(self) -> float | None:
-        """The current, in mA, if it was marked."""
+    def against(self, other: Stimulus) -> Strength:
+        """How this stimulus compares with another: by current, then by the length of its train.
+
+        Stimuli that differ in anything else, a side say, cannot be compared.
+        """
+        if self == other:
+            return Strength.SAME
+        here, there = dict(self.values), dict(other.values)
+        if any(here.get(k) != there.get(k) for k in KEYS if k not in ("mA", "pulses", "isi")):
+            return Strength.OTHER
         try:
-            return float(dict(self.values)["mA"])
-        except (KeyError, ValueError):
-            return None
+            for key, usual in (("mA", "nan"), ("pulses", "1")):
+                now, then = float(here.get(key, usual)), float(there.get(key, usual))
+                if now != then and here.get(key) != there.get(key):
+                    return Strength.BELOW if now < then else Strength.ABOVE if now > then else Strength.OTHER
+        except ValueError:
+            return Strength.OTHER
+        return Strength.SAME if here.get("isi") == there.get("isi") else Strength.OTHER
+
+
+def _written(value: str) -> str:
+    """A number as `repr` writes it, so that 10, 10.0 and 1e1 are the same; a text as it is."""
+    try:
+        return f"{float(value):.12g}"
+    except ValueError:
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +159,8 @@ def certify(sweeps: Sequence[ValidSweep]) -> Baseline | str:
     limit = median(s.measurement.detection_limit or 0.0 for s in newest)
     if limit > LARGEST_LIMIT:
         return f"noise: a response below {limit * 1e6:.0f} uV would not be seen"
-    controlled = [s.m_control for s in newest if s.m_control is not None]
-    if controlled and len(m_present) < SOUND_M * len(newest):
+    if all(s.m_control is None for s in newest):
+        return "no LSR, and no M-control to show that the stimulus arrived"
+    if len(m_present) < SOUND_M * len(newest):
         return f"no LSR, and the M-control answered in {len(m_present)} of {N_SWEEPS} sweeps only"
     return Baseline(stimulus, False, None, None, m_amplitude, len(present), N_SWEEPS, interval)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
-from ionm.baseline import N_SWEEPS, Baseline, Stimulus, ValidSweep, certify
+from ionm.baseline import N_SWEEPS, Baseline, Stimulus, Strength, ValidSweep, certify
 from ionm.events import (
     ArtefactMark,
     BaselineTaken,
@@ -60,8 +60,11 @@ Ishikawa 1996); our choice leaves room for a changed first phase."""
 RECENT = 5
 """Valid sweeps whose median amplitude grades the state (design)."""
 
-BY_SWEEP = ("m_control_lost", "intensity_low", "foreign_stimulus", "gap", "saturation", "electrode_off", "cautery")
-"""Reasons that a single sweep gives and the next valid one takes back, unless a mark still stands."""
+BY_SWEEP = ("m_control_lost", "foreign_stimulus", "gap", "saturation", "electrode_off", "cautery", "no_stimulus")
+"""Reasons that the next valid sweep takes back, unless a mark still stands."""
+
+BY_STIMULUS = ("intensity_low", "no_baseline")
+"""Reasons that a sweep gives by its stimulus alone: it may still be part of a new baseline."""
 
 
 FOREVER = 1 << 62
@@ -184,14 +187,15 @@ class _Branch:
         self.silent = False
         self._spec = spec
         self._fs = fs
-        self._history: deque[ValidSweep] = deque(maxlen=N_SWEEPS)
+        self._newest: deque[ValidSweep] = deque(maxlen=N_SWEEPS)  # whatever their stimulus
         self._untried = 0  # valid sweeps since a provisional baseline was last tried
         self._loss: Loss | None = None
         self._return = Return()
         self._marks: list[tuple[str, str]] = []  # (who, reason) of artefacts that stand
         self._reasons: list[str] = []  # in the order in which they came
+        self._last: int | None = None  # stimulus of the last valid sweep
         self._intervals: deque[int] = deque(maxlen=RECENT)
-        self._recent: deque[Measurement] = deque(maxlen=RECENT)
+        self._recent: deque[ValidSweep] = deque(maxlen=RECENT)  # under the baseline's stimulus
         self._limits: deque[float] = deque(maxlen=RECENT)
         self.deadline = start + int(SILENCE * fs)  # without a valid sweep it falls silent here
 
@@ -206,7 +210,8 @@ class _Branch:
         """An artefact began or ended on the derivation's channel."""
         key = (mark.channel, mark.reason)
         if mark.active:
-            self._marks.append(key)
+            if key not in self._marks:
+                self._marks.append(key)
             return self.hold(mark.reason, mark.sample)
         if key in self._marks:
             self._marks.remove(key)
@@ -239,29 +244,35 @@ class _Branch:
         """Take one sweep; what is shown of it, its percent of baseline, and what follows."""
         percent = self._percent(measurement.amplitude)
         reason = self._reason(trigger, measurement, control)
+        valid = ValidSweep(trigger, measurement, control, Return.bet(_chance(measurement)))
         if reason is not None:
+            if reason in BY_STIMULUS and not self._marks:
+                self._keep(valid)
             if not measurement.present:
                 measurement = replace(measurement, present=None, reason=reason)
             return measurement, percent, self.hold(reason, sample)
-        if self._history:
-            self._intervals.append(trigger.sample - self._history[-1].trigger.sample)
+        if self._last is not None:
+            self._intervals.append(trigger.sample - self._last)
+        self._last = trigger.sample
         self.silent = False
         interval = median(self._intervals) if self._intervals else 0
         self.deadline = int(sample + max(SILENCE * self._fs, SILENT_INTERVALS * interval))
         events: list[Event] = []
         if self._reasons:
             standing = [r for _, r in self._marks]
-            events += self._release([r for r in (*BY_SWEEP, "no_stimulus") if r not in standing], sample)
-        if self._above(trigger):
+            taken_back = BY_SWEEP if self.baseline is None else (*BY_SWEEP, *BY_STIMULUS)
+            events += self._release([r for r in taken_back if r not in standing], sample)
+        if self._marks:
+            return measurement, percent, events
+        if self._against(trigger) is Strength.ABOVE:
+            self._keep(valid)
             return measurement, percent, events
         if measurement.detection_limit is not None:
             self._limits.append(measurement.detection_limit)
         if self._drowned(measurement):
             return replace(measurement, present=None, reason="noise"), percent, events + self._watch_noise(sample)
-        bet = Return.bet(_chance(measurement))
-        self._history.append(ValidSweep(trigger, measurement, control, bet))
-        self._recent.append(measurement)
-        self._untried += 1
+        self._keep(valid)
+        self._recent.append(valid)
         if self.state is State.UNKNOWN:
             if self._untried >= N_SWEEPS:
                 events += self.take_baseline(sample, "provisional: the first 20 valid sweeps")
@@ -271,15 +282,20 @@ class _Branch:
             events += self._decide(sample, trigger, measurement)
         return measurement, percent, events
 
+    def _keep(self, valid: ValidSweep) -> None:
+        self._newest.append(valid)
+        self._untried += 1
+
     def _reason(self, trigger: Trigger, measurement: Measurement, control: Measurement | None) -> str | None:
         if measurement.present is None:
             return measurement.reason
         if self.baseline is None:
             return None
-        now, then = Stimulus.of(trigger), self.baseline.stimulus
-        if now != then and not self._above(trigger):
-            weaker = now.current() is not None and then.current() is not None
-            return "intensity_low" if weaker else "no_baseline"
+        strength = self._against(trigger)
+        if strength is Strength.BELOW:
+            return "intensity_low"
+        if strength is Strength.OTHER:
+            return "no_baseline"
         if control is None or self.baseline.m_amplitude is None:
             return None
         if control.present is None:
@@ -288,12 +304,9 @@ class _Branch:
             return "m_control_lost"
         return None
 
-    def _above(self, trigger: Trigger) -> bool:
-        """Whether the stimulus is stronger than the baseline's."""
-        if self.baseline is None:
-            return False
-        now, then = Stimulus.of(trigger).current(), self.baseline.stimulus.current()
-        return now is not None and then is not None and now > then
+    def _against(self, trigger: Trigger) -> Strength:
+        """How the stimulus compares with the baseline's."""
+        return Strength.SAME if self.baseline is None else Stimulus.of(trigger).against(self.baseline.stimulus)
 
     def _percent(self, amplitude: float | None) -> float | None:
         if self.baseline is None or self.baseline.amplitude is None or amplitude is None:
@@ -317,7 +330,7 @@ class _Branch:
         misses now and then is how it is.
         """
         baseline = self.baseline
-        amplitudes = sorted(m.amplitude or 0.0 for m in self._recent)
+        amplitudes = sorted(s.measurement.amplitude or 0.0 for s in self._recent)
         if baseline is not None and baseline.hits < STEADY * baseline.sweeps:
             amplitudes = [a for a in amplitudes if a > 0]
         return self._percent(amplitudes[len(amplitudes) // 2]) if amplitudes else None
@@ -339,10 +352,12 @@ class _Branch:
     def take_baseline(self, sample: int, why: str) -> list[Event]:
         """Make the newest valid sweeps the baseline, or refuse them with a reason."""
         self._untried = 0
-        found = certify(self._history)
+        found = certify(self._newest)
         name, modality = self.derivation.name, self._spec.name
         if isinstance(found, Baseline) and not found.elicited and self.state not in (State.UNKNOWN, State.NOT_ELICITED):
             found = f"no LSR in it; the state {self.state} and its baseline stand"
+        if isinstance(found, Baseline) and self.state is State.ABSENT:
+            found = "the LSR is ABSENT; the baseline before its loss stands"
         if isinstance(found, str):
             return [BaselineTaken(sample, modality, name, False, found, {})]  # noqa: FBT003
         self.baseline = found
@@ -358,11 +373,12 @@ class _Branch:
             "stimulus": str(found.stimulus),
             "interval_s": found.interval / self._fs,
         }
-        first = self._history[0].trigger.sample
+        self._recent.extend(self._newest)
+        first = self._newest[0].trigger.sample
         state = State.PRESENT if found.elicited else State.NOT_ELICITED
         events: list[Event] = [BaselineTaken(sample, modality, name, True, why, values)]  # noqa: FBT003
         events += self._release(["no_baseline"], sample)
-        if state is not self.state:
+        if state is not self.state and self.state is not State.REAPPEARED:
             events.append(self._go(state, sample, first, why))
         return events
 
@@ -397,11 +413,10 @@ class _Branch:
 
     def _recent_triggers(self, now: State, limit: float) -> int:
         """Trigger of the first of the last five sweeps that by itself has the new grade."""
-        newest = list(self._history)[-RECENT:]
-        for valid in newest:
+        for valid in self._recent:
             if grade(self._percent(valid.measurement.amplitude or 0.0) or 0.0, limit, self.state) is now:
                 return valid.trigger.sample
-        return newest[-1].trigger.sample
+        return self._recent[-1].trigger.sample
 
     def _go(self, state: State, sample: int, since: int, reason: str) -> StateChange:
         previous, self.state = self.state, state
