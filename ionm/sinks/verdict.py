@@ -135,8 +135,12 @@ def course(facts: Mapping[str, Any], notes: Sequence[Mapping[str, Any]]) -> str:
     turns.sort()
     if len(turns) > 4:
         first, last = turns[0], turns[-1]
-        text += f", lost {_count(len(facts['losses_s']), 'time')} (first at {_at(first[0])}{_after(first[0], notes)})"
-        text += f" and back {_count(len(facts['reappearances_s']), 'time')}, last {last[1]} at {_at(last[0])}"
+        losses, returns = (
+            _count(len(facts["losses_s"]), "time"),
+            _count(len(facts["reappearances_s"]), "time"),
+        )
+        text += f", lost {losses} (first at {_at(first[0])}{_after(first[0], notes)})"
+        text += f" and back {returns}, last {last[1]} at {_at(last[0])}"
     else:
         for k, (t, once, again) in enumerate(turns):
             text += f", {again if k > 1 else once} at {_at(t)}{_after(t, notes)}"
@@ -180,7 +184,7 @@ def _at(seconds: float) -> str:
 
 
 def _after(seconds: float, notes: Sequence[Mapping[str, Any]]) -> str:
-    """ ", 1.5 s after note vessel-lifted (AICA)": the newest act noted before a moment."""
+    """The newest act noted before a moment: ", 1.5 s after note vessel-lifted (AICA)"."""
     before = [n for n in notes if n["t"] <= seconds and n["event"] not in UNREMARKED]
     newest = max(before, key=lambda note: note["t"], default=None)
     if newest is None or seconds - newest["t"] > LONG_AGO:

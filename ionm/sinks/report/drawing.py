@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,9 @@ STATES = {
 }
 """Sign and colour of each state: never the colour alone."""
 
+SMALL = 7.0
+"""Size of labels, in points."""
+
 UNJUDGED = "×"
 LONGEST = 40
 """Letters of a text from a recording that are drawn."""
@@ -62,10 +65,10 @@ LONGEST = 40
 
 @contextmanager
 def plain_settings() -> Iterator[None]:
-    """matplotlib's own settings, whatever the user's are, and no formulas."""
+    """The settings matplotlib comes with, whatever the user's are, and no formulas."""
     import matplotlib as mpl
 
-    settings = {key: value for key, value in mpl.rcParamsDefault.items() if key != "backend"}
+    settings: Any = {key: value for key, value in mpl.rcParamsDefault.items() if key != "backend"}
     settings |= {
         "font.family": "DejaVu Sans",  # comes with matplotlib
         "font.size": 8.0,
@@ -98,14 +101,13 @@ def as_source(picture: Figure) -> str:
 
     With the palette it is a fifth as large, and the eye sees no difference.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    canvas = FigureCanvasAgg(picture)
-    canvas.draw()
+    raw = io.BytesIO()
+    picture.savefig(raw, format="rgba", dpi=DPI)
     palette = Image.new("P", (1, 1))
     palette.putpalette(_palette())
-    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    pixels = Image.frombytes("RGBA", picture.canvas.get_width_height(), raw.getvalue()).convert("RGB")
     buffer = io.BytesIO()
     pixels.quantize(palette=palette, dither=Image.Dither.NONE).save(buffer, format="png")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

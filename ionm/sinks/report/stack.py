@@ -7,28 +7,24 @@ stimulus, and the same row on the right is the M-control of that stimulus.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ionm.sinks.report_course import Trace, Wave
-from ionm.sinks.report_drawing import (
+from ionm.sinks.report.course import Trace, Wave
+from ionm.sinks.report.drawing import (
     CONTROL,
     FAINT,
     GREY,
     INK,
-    MISS,
-    RULE,
     STATES,
     UNJUDGED,
-    WINDOW,
     drawable,
     figure,
-    nice,
     spread,
 )
+from ionm.sinks.report.waves import FLOOR, Column, Panel, draw, largest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,30 +42,8 @@ LABEL_PITCH = 0.15
 ROWS_HIGH = 6.0
 """Rows that a response as large as the baseline spans, at most."""
 
-FLOOR = 50e-6
-"""Amplitude that spans them where nothing larger is there, in V (our choice: noise shall look small)."""
-
 # Places in the picture, as shares of its width: times | signs | sweeps | states | M-control | notes.
 _SIGNS, _SWEEPS, _STATES, _CONTROL, _NOTES = 0.075, 0.105, 0.505, 0.645, 0.835
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Panel:
-    """One column of waves.
-
-    Parameters
-    ----------
-    title
-        Above it.
-    times
-        Shape (n_samples,), in ms after the stimulus.
-    window
-        Where the response is looked for, in ms.
-    """
-
-    title: str
-    times: NDArray[np.float64]
-    window: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,13 +110,9 @@ def stack(
             continue
         left, right = ((_SWEEPS, _STATES - 0.005), (_CONTROL, _NOTES - 0.01))[index]
         axes = picture.add_axes((left, bottom, right - left, top - bottom))
-        waves = [row.trace.wave if index == 0 else row.trace.control for row in rows]
-        mean = None if average is None else average[index]
-        scale = _scale(scales[index], waves, panel)
-        drawn = colours if index == 0 else [CONTROL if row.reason is None else FAINT for row in rows]
-        _panel(axes, panel, waves, mean, drawn, scale / rows_high, span, mean_at)
-        if rows[0].marks is not None:
-            _marks(axes, panel, rows, waves, index, scale / rows_high)
+        column = _column(index, panel, rows, None if average is None else average[index])
+        scale = max(scales[index] or 0.0, FLOOR) if scales[index] else largest(panel, _sound(column, rows))
+        draw(axes, replace(column, volts_per_row=scale / rows_high), span, mean_at)
         for sample, _ in notes:
             axes.axhline(_between(rows, sample), color=INK, lw=0.5, ls=(0, (1, 2)), zorder=1)
     side = picture.add_axes((0, bottom, 1, top - bottom), zorder=-1)
@@ -165,78 +135,18 @@ def _colour(row: Row) -> str:
     return STATES[row.state][1]
 
 
-def _scale(known: float | None, waves: Sequence[Wave | None], panel: Panel) -> float:
-    """The amplitude, in V, that spans the rows."""
-    if known is not None:
-        return max(known, FLOOR)
-    inside = (panel.times >= panel.window[0]) & (panel.times < panel.window[1])
-    seen = [np.ptp(w[inside]) for w in waves if w is not None and np.isfinite(w[inside]).all()]
-    return max(float(np.percentile(seen, 95)), FLOOR) if seen else FLOOR
+def _column(index: int, panel: Panel, rows: Sequence[Row], mean: Wave | None) -> Column:
+    """The derivation's waves (index 0) or the M-control's (1), without a scale yet."""
+    waves = [row.trace.wave if index == 0 else row.trace.control for row in rows]
+    colours = [
+        FAINT if index and row.reason is not None else CONTROL if index else _colour(row) for row in rows
+    ]
+    marks = [row.marks[index] for row in rows if row.marks is not None]
+    return Column(panel, waves, mean, colours, marks if len(marks) == len(rows) else None, FLOOR)
 
 
-def _panel(
-    axes: Axes,
-    panel: Panel,
-    waves: Sequence[Wave | None],
-    mean: Wave | None,
-    colours: Sequence[str],
-    volts_per_row: float,
-    span: tuple[float, float],
-    mean_at: float,
-) -> None:
-    from matplotlib.collections import LineCollection
-
-    axes.axvspan(*panel.window, color=WINDOW, lw=0, zorder=0)
-    widest = 1.3 * ROWS_HIGH  # a wave is cut off there, so that a movement does not hide its neighbours
-    lines, inks = [], []
-    for k, wave in enumerate(waves):
-        if wave is None:
-            continue
-        most = widest if colours[k] != FAINT else 1.0
-        y = np.clip((wave - _middle(wave)) / volts_per_row, -most, most)
-        lines.append(np.column_stack([panel.times, k - y]))
-        inks.append(colours[k])
-    axes.add_collection(LineCollection(lines, colors=inks, linewidths=0.7, zorder=3), autolim=False)
-    if mean is not None:
-        y = mean_at - (mean - _middle(mean)) / volts_per_row
-        axes.plot(panel.times, y, color="black", lw=1.4, zorder=4)
-    bar = nice(volts_per_row * 3.2e6)  # in uV
-    foot, x = span[0] - 0.6, panel.times[-1] - 0.02 * np.ptp(panel.times)
-    rise = bar * 1e-6 / volts_per_row
-    axes.plot([x, x], [foot, foot - rise], color="black", lw=1.6, zorder=5, solid_capstyle="butt")
-    label = f"{bar / 1000:g} mV" if bar >= 1000 else f"{bar:g} µV"
-    axes.text(x - 0.02 * np.ptp(panel.times), foot - rise / 2, label, ha="right", va="center", zorder=5)
-    axes.set(xlim=(panel.times[0], panel.times[-1]), ylim=span, yticks=[])
-    axes.set_xlabel("ms after the stimulus")
-    axes.set_title(drawable(panel.title), fontsize=9, fontweight="bold", pad=6)
-    axes.spines["left"].set_visible(False)
-    axes.patch.set_visible(False)
-
-
-def _middle(wave: Wave) -> float:
-    there = wave[np.isfinite(wave)]
-    return float(np.median(there)) if there.size else 0.0
-
-
-def _marks(
-    axes: Axes,
-    panel: Panel,
-    rows: Sequence[Row],
-    waves: Sequence[Wave | None],
-    index: int,
-    volts_per_row: float,
-) -> None:
-    """A tick at each onset and a dot at each peak."""
-    for which, (sign, size) in enumerate((("|", 5.0), ("o", 2.6))):
-        x, y = [], []
-        for k, (row, wave) in enumerate(zip(rows, waves, strict=True)):
-            at = row.marks[index][which] if row.marks is not None else np.nan
-            if wave is None or not np.isfinite(at) or not panel.times[0] <= at <= panel.times[-1]:
-                continue
-            value = wave[min(int(np.searchsorted(panel.times, at - 1e-6)), len(wave) - 1)]
-            x.append(at)
-            y.append(k - np.clip((value - _middle(wave)) / volts_per_row, -1.3 * ROWS_HIGH, 1.3 * ROWS_HIGH))
-        axes.plot(x, y, sign, ms=size, color=MISS, mew=0.9, zorder=6)
+def _sound(column: Column, rows: Sequence[Row]) -> list[Wave | None]:
+    return [wave for wave, row in zip(column.waves, rows, strict=True) if row.reason is None]
 
 
 def _between(rows: Sequence[Row], sample: int) -> float:

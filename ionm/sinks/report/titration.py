@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ionm.sinks.report_course import Points
-from ionm.sinks.report_drawing import CONTROL, GREY, MISS, RULE, STATES, drawable, figure
+from ionm.sinks.report.drawing import CONTROL, GREY, MISS, RULE, STATES, drawable, figure
+from ionm.sinks.report.points import Points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
