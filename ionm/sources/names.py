@@ -29,6 +29,7 @@ class Naming:
     def __init__(self, aliases: Mapping[str, str], wanted: Sequence[str] | None) -> None:
         self._aliases = {key.casefold(): value for key, value in aliases.items()}
         self._wanted = wanted
+        self.wanted = tuple(wanted or ())
         known = (*MUSCLES, *HEARING, *(wanted or ()))
         self._spelling = {name.casefold(): name for name in known}
 

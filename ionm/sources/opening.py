@@ -137,7 +137,8 @@ def _select(
     wanted = [row for row, name in enumerate(names) if naming.wants(name)]
     if not wanted:
         have = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
-        raise InputError(f"{path}: has none of the protocol's channels, only {have} (aliases can rename)")
+        asked = ", ".join(naming.wanted)
+        raise InputError(f"{path}: has none of the protocol's channels {asked}, only {have} (aliases can rename)")
     for row in wanted:
         fault = reader.fault(row)
         if fault is not None:

@@ -1,0 +1,72 @@
+"""How many times real time a recording is replayed, on one core.
+
+    python benchmarks/throughput.py [--minutes 10] [--channels 8]
+
+Writes a simulated EDF+ of 20 kHz into a temporary folder, with further channels of noise, and a
+protocol that reads them all; then runs ``ionm replay --speed max`` on it as its user would, bound
+to one core, and divides the length of the recording by the wall time of the whole process, start
+and imports included, and by its CPU time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ionm.bench import machine
+from ionm.protocol import FOLDER
+from ionm.simulate import scenario, simulate_case, write_edf
+
+FS = 20_000.0
+SPARES = ("Nasalis", "Masseter")
+
+
+def protocol(folder: Path) -> Path:
+    """mvd-hfs with every spare channel of the recording as a derivation of its own."""
+    text = (FOLDER / "mvd-hfs.toml").read_text(encoding="utf-8")
+    for muscle in SPARES:
+        for site in ("zygomatic", "mandibular"):
+            text += f'\n[[lsr.derivation]]\nsite = "{site}"\nmuscle = "{muscle}"\nrole = "spare"\n'
+    path = folder / "mvd-hfs-spares.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    print(machine())
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        recording = folder / "case.edf"
+        case = simulate_case(scenario("lost-at-decompression", minutes=options.minutes, fs=FS, spares=True), seed=1)
+        write_edf(case, recording)
+        seconds = case.n_samples / FS
+        command = [sys.executable, "-m", "ionm", "replay", str(recording), "--protocol", str(protocol(folder))]
+        command += ["--events", str(folder / "events.jsonl"), "--summary", str(folder / "summary.json")]
+        core = min(os.sched_getaffinity(0))
+        for _ in range(options.runs):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            begin = time.perf_counter()
+            subprocess.run(
+                command, check=True, stdout=subprocess.DEVNULL, preexec_fn=lambda: os.sched_setaffinity(0, {core})
+            )
+            wall = time.perf_counter() - begin
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            print(
+                f"{case.info.n_channels} channels x {FS:g} Hz, {seconds:g} s: {seconds / wall:.0f} x real time "
+                f"(wall {wall:.2f} s), {seconds / cpu:.0f} x by CPU time; largest memory {after.ru_maxrss / 1024:.0f} MB"
+            )
+
+
+if __name__ == "__main__":
+    main()
