@@ -148,11 +148,37 @@ def _replay(arguments: argparse.Namespace) -> None:
             header = {"version": version("ionm"), **facts, "channels": list(recording.info.names)}
             sinks.append(files.enter_context(JsonLines(arguments.events, fs, header)))
         summary_file = files.enter_context(WholeFile(arguments.summary)) if arguments.summary else None
+        report_file = files.enter_context(WholeFile(arguments.report)) if arguments.report else None
+        report = _report(replay) if arguments.report else None
+        if report is not None:
+            sinks.append(report)
         _run(replay, arguments, sinks)
         whole = summary.close(recording.stop, facts)
         if summary_file is not None:
             summary_file.write(json.dumps(whole, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+        if report is not None and report_file is not None:
+            report_file.write(report.close(whole))
     screen.close(whole)
+    for written in filter(None, (arguments.events, arguments.summary, arguments.report)):
+        print(f"written: {written}")
+
+
+def _report(replay: Replay) -> Any:
+    from ionm.sinks.report import Heading, Report
+
+    protocol, recording = replay.protocol, replay.recording
+    heading = Heading(
+        recording=recording.path.name,
+        protocol=protocol.name,
+        protocol_title=protocol.title,
+        protocol_hash=protocol.hash,
+        version=version("ionm"),
+        side=replay.side,
+        description=recording.description,
+        missing=replay.missing,
+        problems=recording.problems,
+    )
+    return Report(replay.modality, recording.info.fs, heading)
 
 
 def _run(replay: Replay, arguments: argparse.Namespace, sinks: Iterable[Any]) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ionm.events import BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
+from ionm.sinks import verdict
 from ionm.stream import Note
 
 SIGNS = {True: "#", False: ".", None: "?"}
@@ -62,6 +63,7 @@ class Console:
         """Print the sweeps and the table of the whole case."""
         self._print_sweeps()
         self._print_table(summary["derivations"])
+        self._screen.print(Text(f"\n{verdict.overall(summary)}", "bold"))
 
     def _say(self, sample: int, who: str, what: str, style: str) -> None:
         line = Text(f"{clock(sample / self._fs):>9}  {who:<22} ")
