@@ -421,8 +421,8 @@ class _Branch:
     def _go(self, state: State, sample: int, since: int, reason: str) -> StateChange:
         previous, self.state = self.state, state
         self._return.clear()
-        if self._loss is not None:
-            self._loss.clear()
+        if self._loss is not None and not (state in GRADES and previous in GRADES):
+            self._loss.clear()  # misses that brought a lower grade go on counting
         percent = None if state in (State.ABSENT, State.NOT_ELICITED) else self._shown_percent()
         return StateChange(
             sample, self._spec.name, self.derivation.name, state, previous, since, percent, self._limit_percent(), reason
