@@ -9,6 +9,7 @@ import hashlib
 import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -28,8 +29,14 @@ from ionm.stream import StreamInfo
 
 FOLDER = Path(__file__).parent / "protocols"
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+# upper bounds keep infinity, and slips of a unit, from ever becoming numbers of samples
+Hertz = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+Duration = Annotated[float, msgspec.Meta(gt=0, le=10_000)]  # ms
+Moment = Annotated[float, msgspec.Meta(ge=-10_000, le=10_000)]  # ms after the stimulus
+Jitter = Annotated[float, msgspec.Meta(ge=0, le=10)]  # ms
+Tau = Annotated[float, msgspec.Meta(ge=0.01, le=1000)]  # ms
+Microvolts = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+Weight = Annotated[float, msgspec.Meta(ge=-1000, le=1000)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 Order = Annotated[int, msgspec.Meta(ge=1, le=8)]
 Chance = Annotated[float, msgspec.Meta(gt=0, lt=0.25)]
@@ -42,23 +49,45 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ResponseTable(_Table, frozen=True):
     """``[lsr.response]``; see `ionm.detectors.lsr.Lsr`."""
 
-    window_ms: tuple[Positive, Positive]
-    blank_ms: Positive
-    phase_ms: Positive
-    background_ms: Annotated[list[tuple[float, float]], msgspec.Meta(min_length=1, max_length=8)]
-    tail_ms: Annotated[list[Positive], msgspec.Meta(max_length=4)]
+    window_ms: tuple[Duration, Duration]
+    blank_ms: Duration
+    phase_ms: Duration
+    background_ms: Annotated[list[tuple[Moment, Moment]], msgspec.Meta(min_length=1, max_length=8)]
+    tail_ms: Annotated[list[Tau], msgspec.Meta(max_length=4)]
     crosstalk: bool
     alpha: Chance
-    floor_uv: NotNegative
+    floor_uv: Microvolts
+
+    def __post_init__(self) -> None:
+        quiet = [] if not self.tail_ms else [("blank_ms to window_ms", (self.blank_ms, self.window_ms[0]))]
+        stretches = [
+            ("window_ms", self.window_ms),
+            *(("background_ms", pair) for pair in self.background_ms),
+            *quiet,
+        ]
+        for name, (first, last) in stretches:
+            if last - first < self.phase_ms:
+                raise ValueError(
+                    f"{name} must be at least one phase long (phase_ms={self.phase_ms:g}), "
+                    f"got {first:g} to {last:g}"
+                )
+        if any(b <= a for a, b in pairwise(self.tail_ms)):
+            raise ValueError(f"tail_ms must increase, got {', '.join(f'{tau:g}' for tau in self.tail_ms)}")
 
 
 class MControlTable(_Table, frozen=True):
     """``[lsr.m_control]``; see `ionm.detectors.m_wave.MWave`."""
 
-    window_ms: tuple[Positive, Positive]
-    blank_ms: Positive
+    window_ms: tuple[Duration, Duration]
+    blank_ms: Duration
     alpha: Chance
-    floor_uv: NotNegative
+    floor_uv: Microvolts
+
+    def __post_init__(self) -> None:
+        if not self.blank_ms <= self.window_ms[0]:
+            raise ValueError(
+                f"window_ms must begin behind blank_ms={self.blank_ms:g}, got {self.window_ms[0]:g}"
+            )
 
 
 class DerivationTable(_Table, frozen=True):
@@ -69,8 +98,7 @@ class DerivationTable(_Table, frozen=True):
     role: Text
 
     def __post_init__(self) -> None:
-        if self.site not in SITES:
-            raise ValueError(f"site must be one of {', '.join(SITES)}, got {self.site!r}")
+        _check_site(self.site)
         if self.role not in ROLES:
             raise ValueError(f"role must be one of {', '.join(ROLES)}, got {self.role!r}")
 
@@ -78,15 +106,36 @@ class DerivationTable(_Table, frozen=True):
 class LsrTable(_Table, frozen=True):
     """``[lsr]``."""
 
-    sweep_ms: tuple[float, Positive]
-    jitter_ms: NotNegative
+    sweep_ms: tuple[Annotated[float, msgspec.Meta(ge=-10_000, le=0)], Duration]
+    jitter_ms: Jitter
     response: ResponseTable
     m_control: MControlTable
     derivation: Annotated[list[DerivationTable], msgspec.Meta(min_length=1)]
-    highpass_hz: Positive | None = None
+    highpass_hz: Hertz | None = None
     highpass_order: Order = 2
-    lowpass_hz: Positive | None = None
+    lowpass_hz: Hertz | None = None
     lowpass_order: Order = 2
+
+    def __post_init__(self) -> None:
+        if (
+            self.highpass_hz is not None
+            and self.lowpass_hz is not None
+            and self.highpass_hz >= self.lowpass_hz
+        ):
+            raise ValueError(
+                f"need highpass_hz < lowpass_hz, got {self.highpass_hz:g} and {self.lowpass_hz:g}"
+            )
+        inside = [
+            ("response.window_ms", self.response.window_ms),
+            ("m_control.window_ms", self.m_control.window_ms),
+        ]
+        inside += [("response.background_ms", pair) for pair in self.response.background_ms]
+        for name, (first, last) in inside:
+            if first < self.sweep_ms[0] or last > self.sweep_ms[1]:
+                raise ValueError(
+                    f"{name} must lie in sweep_ms={self.sweep_ms[0]:g} to {self.sweep_ms[1]:g}, "
+                    f"got {first:g} to {last:g}"
+                )
 
 
 class RecordedTable(_Table, frozen=True):
@@ -94,6 +143,9 @@ class RecordedTable(_Table, frozen=True):
 
     site: Text
     channels: list[Text]
+
+    def __post_init__(self) -> None:
+        _check_site(self.site)
 
 
 class Protocol(_Table, frozen=True):
@@ -105,30 +157,42 @@ class Protocol(_Table, frozen=True):
     name: Text
     title: Text
     schema: Annotated[int, msgspec.Meta(ge=1, le=1)]
-    min_fs_hz: Positive
+    min_fs_hz: Hertz
     lsr: LsrTable
     aliases: dict[Text, Text] = {}
     marks: dict[Text, Text] = {}
-    montage: dict[Text, dict[Text, float]] = {}
+    montage: dict[Text, Annotated[dict[Text, Weight], msgspec.Meta(min_length=1)]] = {}
     recorded: list[RecordedTable] = []
 
     def __post_init__(self) -> None:
-        for mark in self.marks.values():
-            if parse(mark) is None:
-                raise ValueError(f"marks must map to stim/<site>... or note/<event>..., got {mark!r}")
+        for text in self.marks.values():
+            mark = parse(text)
+            if mark is None:
+                raise ValueError(f"marks must map to stim/<site>... or note/<event>..., got {text!r}")
+            if mark.kind == "stim":
+                _check_site(mark.name)
+        if self.lsr.lowpass_hz is not None and self.lsr.lowpass_hz >= self.min_fs_hz / 2:
+            raise ValueError(
+                f"lsr.lowpass_hz must lie below half of min_fs_hz={self.min_fs_hz:g}, "
+                f"got {self.lsr.lowpass_hz:g}"
+            )
         self.modality()
 
     def modality(self) -> LsrModality:
         """The spec of the LSR; `ValueError` if its numbers do not fit each other."""
         table, response, control = self.lsr, self.lsr.response, self.lsr.m_control
         derivations = tuple(Derivation(d.site, d.muscle, d.role) for d in table.derivation)
-        if len(set(derivations)) != len(derivations) or len({d.name for d in derivations}) != len(derivations):
+        if len(set(derivations)) != len(derivations) or len({d.name for d in derivations}) != len(
+            derivations
+        ):
             raise ValueError("lsr.derivation: each pair of site and muscle may stand there once")
         masks = [Mask("*", response.blank_ms * 1e-3), *(Mask(r.site, 0.0) for r in self.recorded)]
         for site in dict.fromkeys(d.site for d in derivations):
             controls = tuple(d.channel for d in derivations if d.site == site and d.role == "m_control")
             if len(controls) > 1:
-                raise ValueError(f"lsr.derivation: site {site!r} has {len(controls)} m_control, need at most one")
+                raise ValueError(
+                    f"lsr.derivation: site {site!r} has {len(controls)} m_control, need at most one"
+                )
             masks.append(Mask(site, response.blank_ms * 1e-3))
             if controls:
                 masks.append(Mask(site, control.blank_ms * 1e-3, controls))
@@ -212,7 +276,9 @@ class Protocol(_Table, frozen=True):
             if name in info.names or not sides:
                 continue
             if side is None and len(sides) == 2:
-                raise SetupError(f"channel {name} is recorded on both sides: say which with --side L or --side R")
+                raise SetupError(
+                    f"channel {name} is recorded on both sides: say which with --side L or --side R"
+                )
             if side is None or side in sides:
                 recorded = f"{side or sides[0]} {name}"
                 renamed[name] = kept.pop(recorded)
@@ -249,15 +315,16 @@ class Protocol(_Table, frozen=True):
         """
         if info.fs < self.min_fs_hz:
             raise SetupError(
-                f"sampling rate {info.fs:g} Hz is too low for protocol {self.name!r}: need {self.min_fs_hz:g} Hz"
+                f"sampling rate {info.fs:g} Hz is too low for protocol {self.name!r}: "
+                f"need {self.min_fs_hz:g} Hz"
             )
         modality = self.modality()
         there = set(info.names)
         wanted = [*modality.channels, *(name for table in self.recorded for name in table.channels)]
         if not there & set(wanted):
             raise SetupError(
-                f"none of the channels of protocol {self.name!r} is there: it wants {', '.join(modality.channels)}; "
-                f"the stream has {_few(info.names)}"
+                f"none of the channels of protocol {self.name!r} is there: "
+                f"it wants {', '.join(modality.channels)}; the stream has {_few(info.names)}"
             )
         if sites is not None and not set(sites) & set(self.sites):
             found = f"only stimuli at {', '.join(sites)}" if sites else "no stimuli at all"
@@ -269,7 +336,9 @@ class Protocol(_Table, frozen=True):
             d for d in modality.derivations if d.channel in there and (sites is None or d.site in sites)
         )
         masks = tuple(
-            replace(mask, channels=tuple(name for name in mask.channels if name in there)) if mask.channels else mask
+            replace(mask, channels=tuple(name for name in mask.channels if name in there))
+            if mask.channels
+            else mask
             for mask in modality.blanking.masks
         )
         masks = tuple(mask for mask in masks if mask.channels != ())
@@ -294,7 +363,9 @@ def load(name: str) -> Protocol:
     if name in shipped():
         path = FOLDER / f"{name}.toml"
     elif path.suffix != ".toml":
-        raise InputError(f"protocol {name!r}: not one of {', '.join(shipped())}, nor the path of a .toml file")
+        raise InputError(
+            f"protocol {name!r}: not one of {', '.join(shipped())}, nor the path of a .toml file"
+        )
     try:
         text = path.read_text(encoding="utf-8")
         return msgspec.convert(tomllib.loads(text), Protocol)
@@ -307,7 +378,14 @@ def load(name: str) -> Protocol:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"protocol {path}: is not TOML: {error}") from error
     except msgspec.ValidationError as error:
-        raise InputError(f"protocol {path}: {str(error).replace('`$.', '`').replace(chr(10), ' ')}") from error
+        raise InputError(
+            f"protocol {path}: {str(error).replace('`$.', '`').replace(chr(10), ' ')}"
+        ) from error
+
+
+def _check_site(site: str) -> None:
+    if site not in SITES:
+        raise ValueError(f"site must be one of {', '.join(SITES)}, got {site!r}")
 
 
 def _few(names: Sequence[str]) -> str:
