@@ -58,7 +58,7 @@ def briefly(reason: str) -> str:
 def note_in_words(event: str, attributes: Mapping[str, str]) -> str:
     """A note with its attributes: "vessel-lifted (AICA)", "tof (count=3)"."""
     said = ", ".join(
-        value if key in ("vessel", "drug") else f"{key}={value}" for key, value in attributes.items()
+        value if key in ("vessel", "drug", "text") else f"{key}={value}" for key, value in attributes.items()
     )
     return f"{event} ({said})" if said else event
 

@@ -13,7 +13,7 @@ import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +145,7 @@ def drawable(text: str) -> str:
     return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
 
 
+@lru_cache(4096)
 def width_of(text: str, size: float) -> float:
     """Width of a text of a font size in points, in inches."""
     from matplotlib.font_manager import FontProperties
@@ -156,6 +157,16 @@ def width_of(text: str, size: float) -> float:
         float(TextPath((0, 0), text, size=size, prop=FontProperties(family="DejaVu Sans")).get_extents().x1)
         / 72
     )
+
+
+def fitting(text: str, size: float, room: float) -> str:
+    """A text as it can be drawn with a font size in points, cut to a room in inches."""
+    shown = drawable(text)
+    if width_of(shown, size) <= room:
+        return shown
+    while shown and width_of(shown + "…", size) > room:
+        shown = shown[:-1]
+    return shown + "…"
 
 
 def spread(wanted: Sequence[float], least: float, low: float, high: float) -> list[float]:

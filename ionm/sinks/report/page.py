@@ -106,9 +106,14 @@ class Report:
 
 
 def _overall(case: Case, summary: Mapping[str, Any]) -> str:
-    if case.titrated:
-        return "The stimulus varied from sweep to sweep: amplitude is shown against strength, no state."
-    return verdict.overall(summary)
+    judged = {n: facts for n, facts in summary["derivations"].items() if n not in case.titrated}
+    if len(judged) == len(summary["derivations"]):
+        return verdict.overall(summary)
+    varied = "the stimulus varied from sweep to sweep: amplitude is shown against its strength"
+    if not judged:
+        return f"{varied.capitalize()}, no state is judged."
+    said = verdict.overall({**summary, "derivations": judged})
+    return f"{said} In {', '.join(case.titrated)} {varied}."
 
 
 def _sentences(case: Case, summary: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -18,10 +18,13 @@ from ionm.sinks.report.drawing import (
     FAINT,
     GREY,
     INK,
+    SMALL,
     STATES,
     UNJUDGED,
+    WIDTH,
     drawable,
     figure,
+    fitting,
     spread,
 )
 from ionm.sinks.report.waves import FLOOR, Column, Panel, draw, largest
@@ -201,22 +204,22 @@ def _states(side: Axes, rows: Sequence[Row], colours: Sequence[str], per_row: fl
         side.text(
             _STATES + 0.019,
             place,
-            drawable(text)[:24],
+            fitting(text, SMALL * 1.1, (_CONTROL - _STATES - 0.03) * WIDTH),
             va="center",
-            fontsize=7,
+            fontsize=SMALL,
             color=colour,
             fontweight="bold",
         )
 
 
 def _notes(side: Axes, notes: Sequence[tuple[float, str]], span: tuple[float, float], per_row: float) -> None:
-    room = int((span[0] - span[1]) * per_row / LABEL_PITCH)
-    shown = (
-        notes
-        if len(notes) <= room
-        else [notes[round(k * (len(notes) - 1) / (room - 1))] for k in range(room)]
-    )
-    places = spread([y for y, _ in shown], LABEL_PITCH / per_row, span[1] + 1, span[0] - 0.5)
-    for (y, text), place in zip(shown, places, strict=True):
+    """The notes' texts, each near its line; where many are close together some texts are left out."""
+    step, last = LABEL_PITCH / per_row, span[1]
+    room = (0.99 - _NOTES - 0.005) * WIDTH
+    for y, text in notes:
+        place = max(y, last + step)
+        if place - y > 2 * step or place > span[0]:
+            continue
+        last = place
         side.plot([_NOTES - 0.01, _NOTES + 0.002], [y, place], color=INK, lw=0.5, ls=(0, (1, 2)))
-        side.text(_NOTES + 0.005, place, drawable(text)[:32], va="center", fontsize=7)
+        side.text(_NOTES + 0.005, place, fitting(text, SMALL, room), va="center", fontsize=SMALL)

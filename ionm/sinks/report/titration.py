@@ -38,6 +38,7 @@ def titration(responses: Sequence[tuple[str, Points]]) -> Figure:
         axes.grid(axis="x", color=RULE, lw=0.5)
         axes.set_axisbelow(True)
         axes.set(ylim=(-0.18 * largest, 1.1 * largest), ylabel="amplitude, µV")
+        axes.set_yticks([tick for tick in axes.get_yticks() if 0 <= tick <= 1.1 * largest])
         axes.set_title(drawable(title), loc="left", fontsize=9, fontweight="bold")
     unit = responses[0][1].unit
     grid[-1, 0].set_xlabel(f"stimulus strength, {unit}" if unit else "stimulus strength, as marked")

@@ -15,7 +15,7 @@ from ionm.sinks.report.drawing import BLACK, FAINT, MISS, WINDOW, drawable, nice
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FLOOR = 50e-6
+FLOOR = 100e-6
 """Amplitude, in V, that is drawn as large as a baseline where nothing larger is there (our choice:
 noise shall look small)."""
 
