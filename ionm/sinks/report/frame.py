@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ionm.sinks.report.drawing import GREY, RULE, SMALL, WIDTH, drawable, figure, width_of
+from ionm.sinks.report.drawing import GREY, PAPER, RULE, SMALL, WIDTH, drawable, figure, width_of
 from ionm.sinks.verdict import clock
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def frame(
     """
     left = min(2.6, 0.2 + max(width_of(drawable(name), SMALL * 1.12) for name in names))  # bold is wider
     inches = WIDTH - left - 0.45
-    labels = _placed(notes, seconds, inches)
+    labels = placed(notes, seconds, inches)
     lanes = 1 + max((lane for lane, _, _, _ in labels), default=-1)
     above, below, between = 0.1 + _LANE * lanes, 0.42, 0.22 if row > 1 else 0.06
     height = above + below + len(names) * (row + between)
@@ -61,28 +61,28 @@ def _time_axis(axes: Axes, seconds: float, *, labelled: bool) -> None:
         axes.set_xlabel("time from the begin of the recording, " + ("h:mm:ss" if seconds >= 3600 else "m:ss"))
 
 
-def _placed(notes: Sequence[Label], seconds: float, inches: float) -> list[tuple[int, float, float, str]]:
+def placed(notes: Sequence[Label], seconds: float, inches: float) -> list[tuple[int, float, float, str]]:
     """(lane, time, left edge in s, text) of the notes' labels.
 
-    No label overlaps another nor the line of another: of two that are near each other the earlier
-    stands higher. Where the lanes are too few all labels are shortened to the notes' numbers, and
-    where they are still too few some are left out.
+    No label overlaps another, nor the line of another unless the end of the case pushes it aside:
+    of two that are near each other the earlier stands higher. Where the lanes are too few all
+    labels are shortened to the notes' numbers, and where they are still too few some are left out.
     """
     per_inch = seconds / inches
-    placed: list[tuple[int, float, float, str]] = []
+    found: list[tuple[int, float, float, str]] = []
     for texts in ([f"{n} {drawable(text)}" for _, n, text in notes], [str(n) for _, n, _ in notes]):
-        placed = []
+        found = []
         for (t, _, _), text in reversed(list(zip(notes, texts, strict=True))):
             width = (width_of(text, SMALL) + 0.1) * per_inch
             left = max(0.0, min(t, seconds + 0.4 * per_inch - width))
             lane = 1 + max(
-                (lane for lane, at, start, _ in placed if min(at, start) < left + width), default=-1
+                (lane for lane, at, start, _ in found if min(at, start) < left + width), default=-1
             )
             if lane < _LANES:
-                placed.append((lane, t, left, text))
-        if len(placed) == len(notes):
+                found.append((lane, t, left, text))
+        if len(found) == len(notes):
             break
-    return placed
+    return found
 
 
 def _draw_notes(
@@ -91,7 +91,9 @@ def _draw_notes(
     for lane, t, left, text in labels:
         y = 0.04 + lane * _LANE
         band.plot([t, t], [0, y + 0.1], color=GREY, lw=0.6, clip_on=False)
-        band.text(left, y, f" {text}", fontsize=SMALL, va="bottom")
+        band.text(
+            left, y, f" {text}", fontsize=SMALL, va="bottom", bbox={"fc": PAPER, "ec": "none", "pad": 0}
+        )
     for t, _, _ in notes:
         for k, axes in enumerate(rows):
             axes.axvline(t, color=GREY, lw=0.6, zorder=1.5)
