@@ -18,7 +18,7 @@ from ionm.detectors.artefact import REASONS, Artefact
 from ionm.detectors.lsr import Lsr
 from ionm.detectors.m_wave import MWave
 from ionm.events import ArtefactMark, Measurement, Sweep, SweepMeasured
-from ionm.filters.blanking import Blanking, LookAhead
+from ionm.filters.blanking import Blanking, LookAhead, interpolate
 from ionm.filters.chain import Chain
 from ionm.filters.clipping import Clipping
 from ionm.protocols import Filter
@@ -209,7 +209,13 @@ class RunningLsrPath:
             spoilt.blind(sweep, row, known)
             reason = spoilt.reason(trigger.sample + self._info.samples(begin), end, known)
             reasons.append("foreign_stimulus" if foreign else reason)
-        return SweepMeasured(known, sweep, self._tests[trigger.site].push(sweep, reasons))
+        return SweepMeasured(known, sweep, self._tests[trigger.site].push(self._without_nan(sweep), reasons))
+
+    def _without_nan(self, sweep: Sweep) -> Sweep:
+        """The sweep to measure. Filters let no NaN through; where there are none, it would spread in sums."""
+        if self._spec.filters or np.isfinite(sweep.data).all():
+            return sweep
+        return replace(sweep, data=interpolate(sweep.data, ~np.isfinite(sweep.data)))
 
 
 class _SiteTests:

@@ -495,3 +495,25 @@ def test_what_is_remembered_does_not_grow_with_the_stream():
     path = session._path
     assert len(path._stimuli) < 20
     assert max(len(spoilt._spans) for spoilt in path._spoilt.values()) < 200
+
+
+def test_a_nan_does_not_spread_where_no_filter_holds_it_back():
+    """A recording whose device has filtered already: M-wave and reflex, both read from one channel each."""
+    modality = replace(load("m-h-reflex").modality(), sweep=(-0.02, 0.06))
+    info = StreamInfo(FS, (Channel("M"), Channel("H")))
+    n, triggers = 20_000, [Trigger(400 * k, "trunk", {"mA": "10"}) for k in range(1, 49)]
+    data = np.random.default_rng(3).normal(0, 5e-6, (2, n))
+    t = np.arange(350) / FS
+    for trigger in triggers:
+        data[0, trigger.sample : trigger.sample + 350] += 1e-3 * hump(t, 8e-3, 6e-3)
+        data[1, trigger.sample : trigger.sample + 350] += 1e-4 * hump(t, 36e-3, 8e-3)
+    clean = run([Chunk(data, np.isfinite(data), 0, tuple(triggers))], modality, info)
+    for row, k in ((0, 20), (1, 30)):
+        data[row, triggers[k].sample - 50] = np.nan  # before the stimulus, outside every stretch that is read
+    spoilt = run([Chunk(data, np.isfinite(data), 0, tuple(triggers))], modality, info)
+
+    def found(events):
+        return [(e.trigger.sample, e.channel, e.measurement.present) for e in responses(events)]
+
+    assert found(spoilt) == found(clean)
+    assert all(present for _, _, present in found(clean)[2:])
