@@ -28,7 +28,8 @@ import numpy as np
 import peers
 from scipy import signal
 
-from ionm.filters.sos import fuse, kernel, paths
+from ionm.compiled import kernel, paths
+from ionm.filters.sos import fuse
 from ionm.stream import chunk
 
 HERE = Path(__file__).parent

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from scipy import signal
 
+from ionm.compiled import paths
 from ionm.filters.bandpass import Bandpass
 from ionm.filters.notch import Notch
-from ionm.filters.sos import fuse, paths, start_on
+from ionm.filters.sos import fuse, start_on
 from ionm.stream import Channel, StreamInfo, chunk
 
 FS = 20_000.0  # Hz

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ionm.compiled import kernel, paths
 from ionm.filters.bandpass import Bandpass
-from ionm.filters.sos import fuse, kernel, paths, start_on
+from ionm.filters.sos import fuse, start_on
 from ionm.protocol import load
 from ionm.session import Session
 from ionm.simulate import scenario, simulate_case

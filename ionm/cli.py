@@ -227,7 +227,7 @@ def _simulate(arguments: argparse.Namespace) -> None:
 
 
 def _info(arguments: argparse.Namespace) -> None:
-    from ionm.filters.sos import kernel
+    from ionm.compiled import kernel
     from ionm.protocol import shipped
 
     if arguments.recording is None:

@@ -115,5 +115,5 @@ hand_over
 find_uv
 install
 printf %s "$KEY" >"$STAMP"
-KERNEL=$(.venv/bin/python -c 'import ionm.filters.sos as sos; print(sos.kernel())' 2>/dev/null || true)
+KERNEL=$(.venv/bin/python -c 'from ionm.compiled import kernel; print(kernel())' 2>/dev/null || true)
 if [ -n "$KERNEL" ]; then echo "ionm set-up: the filter kernel in use is $KERNEL" >&2; fi

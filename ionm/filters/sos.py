@@ -20,26 +20,18 @@ from __future__ import annotations
 
 import cmath
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import pairwise
-from types import ModuleType
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ionm import compiled
 from ionm.errors import SetupError, SignalError
 from ionm.protocols import RunningFilter
 from ionm.stream import Chunk, Flags, Samples, StreamInfo
-
-compiled: ModuleType | None
-try:
-    compiled = import_module("ionm._kernels")  # optional: a machine without a compiler lacks it
-except ImportError:
-    compiled = None
 
 Section = tuple[float, float, float, float, float, float]
 
@@ -189,7 +181,7 @@ def start_on(path: str | None, spec: Sos, info: StreamInfo) -> RunningFilter:
     Parameters
     ----------
     path
-        One of `paths`; None takes what IONM_KERNEL says or else the fastest.
+        One of `ionm.compiled.paths`; None takes what IONM_KERNEL says or else the fastest.
     spec
         The cascade.
     info
@@ -202,14 +194,14 @@ def start_on(path: str | None, spec: Sos, info: StreamInfo) -> RunningFilter:
     """
     from scipy.signal import sosfilt_zi
 
-    path = _choose(path)
+    path = compiled.choose(path)
     sos = np.array(spec.coefficients)
     zi = np.ascontiguousarray(sosfilt_zi(sos), dtype=np.float64)
     settling = 0 if info.segmented else spec.settling
     hold = info.samples(spec.hold)
-    if compiled is None or path == "scipy":
+    if compiled.kernels is None or path == "scipy":
         return _ScipyCascade(sos, zi, info.n_channels, hold, settling)
-    cascade: RunningFilter = compiled.Cascade(
+    cascade: RunningFilter = compiled.kernels.Cascade(
         sos.tobytes(), zi.tobytes(), info.n_channels, hold, settling, LARGEST, path
     )
     return cascade
@@ -241,25 +233,6 @@ def sections_of(sos: Any) -> tuple[Section, ...]:
     return tuple(cast(Section, tuple(map(float, row))) for row in sos)
 
 
-def paths() -> tuple[str, ...]:
-    """The ways in which this machine can compute a cascade, fastest first; "scipy" is the last."""
-    return (*compiled.PATHS, "scipy") if compiled else ("scipy",)
-
-
-def kernel() -> str:
-    """Name of the path in use: "avx512", "avx2", "sse2", "neon", "c" or "scipy (no compiled kernel)".
-
-    The environment variable IONM_KERNEL forces one of `paths`.
-
-    Raises
-    ------
-    SetupError
-        If IONM_KERNEL asks for a path that this machine lacks.
-    """
-    path = _choose(None)
-    return path if path != "scipy" or compiled else "scipy (no compiled kernel)"
-
-
 def check_below_half(name: str, value: float, info: StreamInfo) -> None:
     """Refuse a frequency (Hz) that the stream cannot hold."""
     if not value < info.fs / 2:
@@ -276,16 +249,6 @@ def check_hold(hold: float) -> None:
     """Refuse a hold (s) that is no duration."""
     if not (math.isfinite(hold) and hold >= 0):
         raise ValueError(f"need a finite hold >= 0 s, got hold={hold:g} s")
-
-
-def _choose(path: str | None) -> str:
-    """The path asked for by argument, by IONM_KERNEL, or the fastest."""
-    wanted = path or os.environ.get("IONM_KERNEL")
-    if not wanted:
-        return paths()[0]
-    if wanted not in paths():
-        raise SetupError(f"kernel {wanted!r} is not available here, choose among: {', '.join(paths())}")
-    return wanted
 
 
 def _check_array(

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
+from ionm.compiled import kernel, kernels, paths
 from ionm.errors import SetupError, SignalError
-from ionm.filters import sos
 from ionm.filters.bandpass import Bandpass
 from ionm.filters.highpass import Highpass
 from ionm.filters.notch import Notch
-from ionm.filters.sos import HOLD, LARGEST, Sos, fuse, kernel, paths, sections_of, start_on
+from ionm.filters.sos import HOLD, LARGEST, Sos, fuse, sections_of, start_on
 from ionm.stream import Channel, Chunk, Note, StreamInfo, Trigger, chunk
 
 FS = 2000.0  # Hz; the hold is then 20 samples
@@ -309,12 +309,11 @@ def test_arrays_that_are_not_the_streams_are_refused_and_the_state_survives(path
 
 @pytest.mark.skipif(len(paths()) == 1, reason="no compiled kernel here")
 def test_the_compiled_cascade_refuses_what_is_no_chunk_and_sizes_that_do_not_fit():
-    compiled = sos.compiled
     one_section, its_zi = np.array([[1.0, 0, 0, 1, 0, 0]]).tobytes(), np.zeros(2).tobytes()
     settings = (2, 20, 0, LARGEST, "c")
 
     with pytest.raises(TypeError, match=r"^expected a Chunk, got <class 'numpy.ndarray'>$"):
-        compiled.Cascade(one_section, its_zi, *settings).push(np.ones((2, 3)))
+        kernels.Cascade(one_section, its_zi, *settings).push(np.ones((2, 3)))
     for arguments in [
         (b"", b"", *settings),
         (one_section, its_zi[:-1], *settings),
@@ -324,9 +323,9 @@ def test_the_compiled_cascade_refuses_what_is_no_chunk_and_sizes_that_do_not_fit
         (one_section, its_zi, *settings[:-1], "abacus"),
     ]:
         with pytest.raises(ValueError, match=r"sizes of a cascade do not fit together|no path 'abacus' here"):
-            compiled.Cascade(*arguments)
+            kernels.Cascade(*arguments)
     with pytest.raises(TypeError, match="takes no keywords"):
-        compiled.Cascade(one_section, its_zi, *settings, path="c")
+        kernels.Cascade(one_section, its_zi, *settings, path="c")
 
 
 def test_fused_filters_give_the_stages_output_once_both_have_settled():
@@ -397,7 +396,7 @@ def test_the_kernel_in_use_is_named(monkeypatch):
     monkeypatch.delenv("IONM_KERNEL", raising=False)
     assert kernel() == (paths()[0] if len(paths()) > 1 else "scipy (no compiled kernel)")
 
-    monkeypatch.setattr("ionm.filters.sos.compiled", None)
+    monkeypatch.setattr("ionm.compiled.kernels", None)
     assert paths() == ("scipy",)
     assert kernel() == "scipy (no compiled kernel)"
     assert cascade(2).start(stream(1)).push(chunk(np.ones((1, 3)))).n_samples == 3
