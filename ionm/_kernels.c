@@ -568,6 +568,689 @@ static PyObject *from_module(const char *module_name, const char *name)
     return found;
 }
 
+/* What ionm/detectors/waveform.py and swing.py define, in their order of operations. */
+
+#define RUNNING_SUMS 8    /* LANES there */
+#define MAX_CROSSTALK 0.5 /* of that name there */
+
+/* total() of `term`, an expression of t, over 0 <= t < n (n > 0). The sums start from -0.0, which keeps every value. */
+#define TOTAL(result, n, term)                                                         \
+    {                                                                                  \
+        double sums_[RUNNING_SUMS];                                                    \
+        Py_ssize_t done_ = 0;                                                          \
+        for (int k_ = 0; k_ < RUNNING_SUMS; k_++)                                      \
+            sums_[k_] = -0.0;                                                          \
+        for (; done_ + RUNNING_SUMS <= (n); done_ += RUNNING_SUMS)                     \
+            for (int k_ = 0; k_ < RUNNING_SUMS; k_++) {                                \
+                const Py_ssize_t t = done_ + k_;                                       \
+                sums_[k_] += (term);                                                   \
+            }                                                                          \
+        for (int k_ = 0; done_ < (n) && k_ < RUNNING_SUMS; k_++) {                     \
+            const Py_ssize_t t = done_ + k_;                                           \
+            sums_[k_] += t < (n) ? (term) : 0.0;                                       \
+        }                                                                              \
+        result = sums_[0];                                                             \
+        for (int k_ = 1; k_ < RUNNING_SUMS; k_++)                                      \
+            result += sums_[k_];                                                       \
+    }
+
+static double total(const double *x, Py_ssize_t n)
+{
+    double sum;
+    TOTAL(sum, n, x[t])
+    return n ? sum : 0.0;
+}
+
+static double total_product(const double *x, const double *y, Py_ssize_t n)
+{
+    double sum;
+    TOTAL(sum, n, x[t] * y[t])
+    return n ? sum : 0.0;
+}
+
+static double total_square_about(const double *x, double mean, Py_ssize_t n)
+{
+    double sum;
+    TOTAL(sum, n, (x[t] - mean) * (x[t] - mean))
+    return n ? sum : 0.0;
+}
+
+static inline double lesser(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+static inline double greater(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* x -= weight * y */
+static void take_away(double *x, double weight, const double *y, Py_ssize_t n)
+{
+    for (Py_ssize_t t = 0; t < n; t++)
+        x[t] -= weight * y[t];
+}
+
+static double peak_to_peak(const double *x, Py_ssize_t n)
+{
+    double low[RUNNING_SUMS], high[RUNNING_SUMS]; /* side by side, since one comparison waits for the last */
+    Py_ssize_t t = 0;
+    for (int k = 0; k < RUNNING_SUMS; k++)
+        low[k] = high[k] = x[0];
+    for (; t + RUNNING_SUMS <= n; t += RUNNING_SUMS)
+        for (int k = 0; k < RUNNING_SUMS; k++) {
+            low[k] = lesser(x[t + k], low[k]);
+            high[k] = greater(x[t + k], high[k]);
+        }
+    for (; t < n; t++) {
+        low[0] = lesser(x[t], low[0]);
+        high[0] = greater(x[t], high[0]);
+    }
+    for (int k = 1; k < RUNNING_SUMS; k++) {
+        low[0] = lesser(low[k], low[0]);
+        high[0] = greater(high[k], high[0]);
+    }
+    return high[0] - low[0];
+}
+
+/* A turn of a trace: waveform.Turn. */
+typedef struct {
+    Py_ssize_t index;
+    double prominence, swing;
+    int upward;
+} turning;
+
+/* waveform.turn; n > 0, low and high are room for n values each. */
+static turning turn(const double *x, Py_ssize_t n, double *low, double *high)
+{
+    double left_low = x[0], left_high = x[0], peak = 0.0, trough = 0.0;
+    Py_ssize_t peak_at = 0, trough_at = 0;
+    low[n - 1] = high[n - 1] = x[n - 1]; /* the lowest and highest from each sample on */
+    for (Py_ssize_t t = n - 2; t >= 0; t--) {
+        low[t] = lesser(x[t], low[t + 1]);
+        high[t] = greater(x[t], high[t + 1]);
+    }
+    const double lowest = low[0], highest = high[0];
+    for (Py_ssize_t t = 0; t < n; t++) {
+        left_low = lesser(x[t], left_low);
+        left_high = greater(x[t], left_high);
+        const double rise = x[t] - greater(left_low, low[t]), fall = lesser(left_high, high[t]) - x[t];
+        if (rise > peak) {
+            peak = rise;
+            peak_at = t;
+        }
+        if (fall > trough) {
+            trough = fall;
+            trough_at = t;
+        }
+    }
+    /* of the two sides the deeper one reaches the extreme of the whole trace */
+    if (peak >= trough)
+        return (turning){peak_at, peak, x[peak_at] - lowest, 1};
+    return (turning){trough_at, trough, highest - x[trough_at], 0};
+}
+
+/* waveform.onset */
+static double onset(const double *x, const turning *found, double noise, Py_ssize_t rest, Py_ssize_t earliest)
+{
+    const double target = 0.05 * found->swing;
+    const double level = greater(2.5 * noise, target);
+    Py_ssize_t first = -1;
+    for (Py_ssize_t t = found->index; t >= 0 && (first < 0 || first - t <= rest); t--)
+        if (fabs(x[t]) >= level)
+            first = t;
+    if (first < 0)
+        first = found->index;
+    if (first <= earliest) {
+        Py_ssize_t turned = earliest;
+        for (Py_ssize_t t = earliest; t <= found->index; t++)
+            if (found->upward ? x[t] < x[turned] : x[t] > x[turned])
+                turned = t;
+        return (double)turned;
+    }
+    const double before = fabs(x[first - 1]), high = fabs(x[first]);
+    double crossing = high > before ? (double)first - (high - level) / (high - before) : (double)first;
+    if (level > target) {
+        const double enough = lesser(0.5 * found->swing, 2.0 * level);
+        Py_ssize_t t = first;
+        while (t <= found->index && !(fabs(x[t]) >= enough))
+            t++;
+        const double slope = first < t && t <= found->index ? (fabs(x[t]) - high) / (double)(t - first) : 0.0;
+        if (slope > 0.0)
+            crossing -= lesser((double)rest, (level - target) / slope);
+    }
+    return crossing;
+}
+
+/* Rows of a sweep with samples of a format, side by side; -1 with an exception if they are not. */
+static int open_rows(PyObject *array, char format, Py_buffer *view)
+{
+    if (PyObject_GetBuffer(array, view, PyBUF_RECORDS_RO) < 0)
+        return -1;
+    if (view->format && view->format[0] == format && view->format[1] == '\0' && view->ndim == 2
+        && view->strides[1] == view->itemsize && view->strides[0] % view->itemsize == 0
+        && (uintptr_t)view->buf % (uintptr_t)view->itemsize == 0)
+        return 0;
+    PyBuffer_Release(view);
+    PyErr_Format(PyExc_ValueError, "need a sweep's rows of type '%c' whose samples lie side by side", format);
+    return -1;
+}
+
+/* An index below a limit; -1 with an exception if it is not. */
+static Py_ssize_t index_of(PyObject *number, Py_ssize_t limit)
+{
+    const Py_ssize_t index = PyLong_AsSsize_t(number);
+    if (index >= 0 && index < limit)
+        return index;
+    if (!PyErr_Occurred())
+        PyErr_Format(PyExc_IndexError, "row %zd of a sweep of %zd rows", index, limit);
+    return -1;
+}
+
+/* A stretch of columns, at least one; -1 with an exception if it is no slice within the limit. */
+static int stretch_of(PyObject *slice, Py_ssize_t limit, Py_ssize_t *first, Py_ssize_t *size)
+{
+    Py_ssize_t stop, step;
+    if (!PySlice_Check(slice)) {
+        PyErr_Format(PyExc_TypeError, "need columns as a slice, got %R", slice);
+        return -1;
+    }
+    if (PySlice_Unpack(slice, first, &stop, &step) < 0)
+        return -1;
+    *size = stop - *first;
+    if (*first >= 0 && *first < stop && stop <= limit && step == 1)
+        return 0;
+    PyErr_Format(PyExc_IndexError, "columns %R of %zd", slice, limit);
+    return -1;
+}
+
+static int wants(const char *name, Py_ssize_t wanted, Py_ssize_t given)
+{
+    if (given == wanted)
+        return 0;
+    PyErr_Format(PyExc_TypeError, "%s takes %zd arguments, got %zd", name, wanted, given);
+    return -1;
+}
+
+static PyObject *floats(const double *values, Py_ssize_t n)
+{
+    PyObject *tuple = PyTuple_New(n);
+    for (Py_ssize_t i = 0; tuple && i < n; i++) {
+        PyObject *value = PyFloat_FromDouble(values[i]);
+        if (value)
+            PyTuple_SetItem(tuple, i, value);
+        else
+            Py_CLEAR(tuple);
+    }
+    return tuple;
+}
+
+/* A named tuple of a type from a plain one, which it consumes; NULL stays NULL. */
+static PyObject *named(PyObject *type, PyObject *fields)
+{
+    newfunc new = (newfunc)PyType_GetSlot(&PyTuple_Type, Py_tp_new);
+    PyObject *args = fields ? PyTuple_Pack(1, fields) : NULL;
+    PyObject *result = args ? new ((PyTypeObject *)type, args, NULL) : NULL;
+    Py_XDECREF(args);
+    Py_XDECREF(fields);
+    return result;
+}
+
+PyDoc_STRVAR(whole_doc, "whole(valid, row, columns)\n\nSee ionm.detectors.waveform.whole.");
+
+static PyObject *whole(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    Py_buffer valid;
+    Py_ssize_t first, size;
+    (void)module;
+    if (wants("whole", 3, nargs) < 0 || open_rows(args[0], '?', &valid) < 0)
+        return NULL;
+    PyObject *result = NULL;
+    const Py_ssize_t row = index_of(args[1], valid.shape[0]);
+    if (row >= 0 && stretch_of(args[2], valid.shape[1], &first, &size) == 0)
+        result = PyBool_FromLong(!memchr((const char *)valid.buf + row * valid.strides[0] + first, 0, (size_t)size));
+    PyBuffer_Release(&valid);
+    return result;
+}
+
+/* Row `row` of float64 rows. */
+static const double *row_of(const Py_buffer *data, Py_ssize_t row)
+{
+    return (const double *)data->buf + row * (data->strides[0] / (Py_ssize_t)sizeof(double));
+}
+
+PyDoc_STRVAR(extent_doc, "extent(data, row, columns)\n\nSee ionm.detectors.waveform.extent.");
+
+static PyObject *extent(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    Py_buffer data;
+    Py_ssize_t first, n;
+    (void)module;
+    if (wants("extent", 3, nargs) < 0 || open_rows(args[0], 'd', &data) < 0)
+        return NULL;
+    PyObject *result = NULL;
+    const Py_ssize_t row = index_of(args[1], data.shape[0]);
+    if (row >= 0 && stretch_of(args[2], data.shape[1], &first, &n) == 0) {
+        const double *x = row_of(&data, row) + first;
+        const double mean = total(x, n) / (double)n;
+        const double found[3] = {mean, total_square_about(x, mean, n) / (double)n, peak_to_peak(x, n)};
+        result = floats(found, 3);
+    }
+    PyBuffer_Release(&data);
+    return result;
+}
+
+/* Copy an array of decays, (n_decays, n); returns n_decays or -1 with an exception. */
+static Py_ssize_t copy_decays(PyObject *array, Py_ssize_t n, double **to)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(array, &view, PyBUF_RECORDS_RO) < 0)
+        return -1;
+    Py_ssize_t n_decays = -1;
+    if (view.ndim != 2 || view.shape[1] != n || strcmp(view.format, "d") != 0)
+        PyErr_Format(PyExc_ValueError, "need decays of float64, shape (n_decays, %zd)", n);
+    else if ((*to = ALLOCATE(view.shape[0] * n + 1, double)) == NULL)
+        PyErr_NoMemory();
+    else if (PyBuffer_ToContiguous(*to, &view, view.len, 'C') == 0)
+        n_decays = view.shape[0];
+    PyBuffer_Release(&view);
+    return n_decays;
+}
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *shape_type;
+    Py_ssize_t first, n; /* columns */
+    Py_ssize_t lead, rest, n_decays;
+    double *decays;  /* [decay][n] */
+    double *scratch; /* [trace low high][n] */
+} Course;
+
+static PyObject *Course_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *columns, *decays;
+    Py_ssize_t lead, rest, first, n;
+    if (kwargs && PyDict_Size(kwargs)) {
+        PyErr_SetString(PyExc_TypeError, "Course takes no keywords");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "OnnO", &columns, &lead, &rest, &decays)
+        || stretch_of(columns, PY_SSIZE_T_MAX / 64, &first, &n) < 0)
+        return NULL;
+    if (lead < 0 || lead >= n || rest < 0) {
+        PyErr_Format(PyExc_ValueError, "need 0 <= lead < %zd and rest >= 0, got lead=%zd, rest=%zd", n, lead, rest);
+        return NULL;
+    }
+    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Course *self = (Course *)alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->first = first;
+    self->n = n;
+    self->lead = lead;
+    self->rest = rest;
+    self->shape_type = from_module("ionm.detectors.waveform", "Shape");
+    self->n_decays = self->shape_type ? copy_decays(decays, n, &self->decays) : -1;
+    if (self->n_decays < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->scratch = ALLOCATE(3 * n, double);
+    if (self->scratch == NULL) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    return (PyObject *)self;
+}
+
+static void Course_dealloc(PyObject *object)
+{
+    Course *self = (Course *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    Py_XDECREF(self->shape_type);
+    PyMem_Free(self->decays);
+    PyMem_Free(self->scratch);
+    freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    free_object(object);
+    Py_DECREF(type);
+}
+
+/* The cleaned trace of a row into self->scratch; -1 with an exception. */
+static int clean(Course *self, const Py_buffer *data, PyObject *row_number, double level, PyObject *copy,
+                 PyObject *weights)
+{
+    const Py_ssize_t n = self->n, row = index_of(row_number, data->shape[0]);
+    if (row < 0)
+        return -1;
+    if (self->first + n > data->shape[1] || !PyTuple_Check(weights) || PyTuple_Size(weights) != self->n_decays) {
+        PyErr_Format(PyExc_ValueError, "need %zd columns and a tuple of %zd weights, got %zd columns and %R",
+                     self->first + n, self->n_decays, data->shape[1], weights);
+        return -1;
+    }
+    double *trace = self->scratch;
+    const double *x = row_of(data, row) + self->first;
+    for (Py_ssize_t t = 0; t < n; t++)
+        trace[t] = x[t] - level;
+    if (copy != Py_None) {
+        Py_ssize_t other;
+        double share, other_level;
+        if (!PyTuple_Check(copy) || !PyArg_ParseTuple(copy, "ndd", &other, &share, &other_level)
+            || other < 0 || other >= data->shape[0]) {
+            PyErr_Format(PyExc_ValueError, "need a copy as (row, share, level), got %R", copy);
+            return -1;
+        }
+        const double *m = row_of(data, other) + self->first;
+        for (Py_ssize_t t = 0; t < n; t++)
+            trace[t] -= share * (m[t] - other_level);
+    }
+    for (Py_ssize_t j = 0; j < self->n_decays; j++) {
+        const double weight = PyFloat_AsDouble(PyTuple_GetItem(weights, j));
+        take_away(trace, weight, self->decays + j * n, n);
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+PyDoc_STRVAR(shape_doc, "shape(data, row, level, copy, weights, noise)\n\nSee ionm.detectors.waveform.Course.shape.");
+
+static PyObject *Course_shape(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+{
+    Course *self = (Course *)object;
+    Py_buffer data;
+    if (wants("shape", 6, nargs) < 0 || open_rows(args[0], 'd', &data) < 0)
+        return NULL;
+    const double level = PyFloat_AsDouble(args[2]), noise = PyFloat_AsDouble(args[5]);
+    const int failed = PyErr_Occurred() || clean(self, &data, args[1], level, args[3], args[4]) < 0;
+    PyBuffer_Release(&data);
+    if (failed)
+        return NULL;
+    const Py_ssize_t n = self->n, lead = self->lead;
+    turning found = turn(self->scratch + lead, n - lead, self->scratch + n, self->scratch + 2 * n);
+    found.index += lead;
+    const Py_ssize_t earliest = self->rest < lead / 2 ? lead - 2 * self->rest : 0;
+    const double begin = onset(self->scratch, &found, noise, self->rest, earliest);
+    return named(self->shape_type, Py_BuildValue("(dndd)", begin, found.index, found.prominence, found.swing));
+}
+
+static PyMethodDef course_methods[] = {
+    {"shape", (PyCFunction)(void (*)(void))Course_shape, METH_FASTCALL, shape_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(course_doc, "Course(columns, lead, rest, decays)\n\nSee ionm.detectors.waveform.Course.");
+
+static PyType_Slot course_slots[] = {
+    {Py_tp_doc, (void *)course_doc},
+    {Py_tp_new, (void *)Course_new},
+    {Py_tp_dealloc, (void *)Course_dealloc},
+    {Py_tp_methods, (void *)course_methods},
+    {0, NULL},
+};
+
+static PyType_Spec course_spec = {
+    .name = "ionm._kernels.Course",
+    .basicsize = sizeof(Course),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = course_slots,
+};
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *reading_type;
+    Py_ssize_t n_rows, bin, offset, n_bins, half, window, n_window, fit, n_fit, n_decays; /* swing.Geometry */
+    Py_ssize_t *rows;
+    double *basis;   /* [decay][n_fit] */
+    double *decays;  /* [decay][n_bins] */
+    double *scratch; /* [control, unexplained, trace, band, low, high][n_bins] */
+} Swings;
+
+/* The stretches that one sweep leaves for its background. */
+typedef struct {
+    Py_ssize_t first, width, count;
+} stretches;
+
+static int set_up(Swings *self, PyObject *rows, PyObject *window, PyObject *fit, PyObject *basis, PyObject *decays)
+{
+    const Py_ssize_t n_bins = self->n_bins;
+    if (self->bin < 1 || self->offset < 0 || n_bins < 1 || self->half < 1
+        || n_bins > (PY_SSIZE_T_MAX / 64 - self->offset) / self->bin || self->half > PY_SSIZE_T_MAX / 64) {
+        PyErr_SetString(PyExc_ValueError, "sizes of a geometry do not fit together");
+        return -1;
+    }
+    if (stretch_of(window, n_bins, &self->window, &self->n_window) < 0
+        || stretch_of(fit, n_bins, &self->fit, &self->n_fit) < 0)
+        return -1;
+    if (self->window < 1) {
+        PyErr_SetString(PyExc_ValueError, "need a bin before the window");
+        return -1;
+    }
+    self->n_rows = PyTuple_Size(rows);
+    self->rows = ALLOCATE(self->n_rows + 1, Py_ssize_t);
+    self->scratch = ALLOCATE(6 * n_bins, double);
+    if (self->rows == NULL || self->scratch == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < self->n_rows; i++)
+        if ((self->rows[i] = index_of(PyTuple_GetItem(rows, i), PY_SSIZE_T_MAX)) < 0)
+            return -1;
+    const Py_ssize_t n_basis = copy_decays(basis, self->n_fit, &self->basis);
+    self->n_decays = n_basis < 0 ? -1 : copy_decays(decays, n_bins, &self->decays);
+    if (self->n_decays < 0)
+        return -1;
+    if (self->n_decays != n_basis || n_basis > self->n_fit) {
+        PyErr_Format(PyExc_ValueError, "need as many decays on all bins as on the fit, at most %zd, got %zd and %zd",
+                     self->n_fit, self->n_decays, n_basis);
+        return -1;
+    }
+    self->reading_type = from_module("ionm.detectors.swing", "Reading");
+    return self->reading_type ? 0 : -1;
+}
+
+static PyObject *Swings_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *geometry, *rows, *window, *fit, *basis, *decays;
+    if (kwargs && PyDict_Size(kwargs)) {
+        PyErr_SetString(PyExc_TypeError, "Swings takes no keywords");
+        return NULL;
+    }
+    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Swings *self = (Swings *)alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    if (!PyArg_ParseTuple(args, "O!", &PyTuple_Type, &geometry)
+        || !PyArg_ParseTuple(geometry, "O!nnnnOOOO", &PyTuple_Type, &rows, &self->bin, &self->offset, &self->n_bins,
+                             &self->half, &window, &fit, &basis, &decays)
+        || set_up(self, rows, window, fit, basis, decays) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void Swings_dealloc(PyObject *object)
+{
+    Swings *self = (Swings *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    Py_XDECREF(self->reading_type);
+    PyMem_Free(self->rows);
+    PyMem_Free(self->basis);
+    PyMem_Free(self->decays);
+    PyMem_Free(self->scratch);
+    freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    free_object(object);
+    Py_DECREF(type);
+}
+
+/* One row in bins, without its level, which is returned. */
+static double levelled(const Swings *self, const double *x, const stretches *quiet, double *trace)
+{
+    const Py_ssize_t bin = self->bin;
+    const double scale = 1.0 / (double)bin;
+    Py_ssize_t i = 0;
+    for (x += self->offset; i + 4 <= self->n_bins; i += 4, x += 4 * bin) { /* four sums wait for each other's turn */
+        double a = x[0], b = x[bin], c = x[2 * bin], d = x[3 * bin];
+        for (const double *p = x + 1; p < x + bin; p++) {
+            a += p[0];
+            b += p[bin];
+            c += p[2 * bin];
+            d += p[3 * bin];
+        }
+        trace[i] = a * scale;
+        trace[i + 1] = b * scale;
+        trace[i + 2] = c * scale;
+        trace[i + 3] = d * scale;
+    }
+    for (; i < self->n_bins; i++, x += bin) {
+        double sum = x[0];
+        for (Py_ssize_t k = 1; k < bin; k++)
+            sum += x[k];
+        trace[i] = sum * scale;
+    }
+    const Py_ssize_t n = quiet->count ? quiet->width * quiet->count : 1;
+    const double level = total(trace + (quiet->count ? quiet->first : self->window - 1), n) / (double)n;
+    for (i = 0; i < self->n_bins; i++)
+        trace[i] -= level;
+    return level;
+}
+
+/* swing._band; `sums` is room for n values. */
+static void band_of(const double *trace, Py_ssize_t n_bins, Py_ssize_t half, double *sums, double *band)
+{
+    const Py_ssize_t phase = 2 * half, n = n_bins - 3 * phase + 1;
+    const double one = 1.0 / (double)phase, three = 1.0 / (double)(3 * phase);
+    memset(band, 0, sizeof(double) * (size_t)n_bins);
+    if (n <= 0)
+        return;
+    memcpy(sums, trace, sizeof(double) * (size_t)(n + 2 * phase));
+    for (Py_ssize_t k = 1; k < phase; k++)
+        for (Py_ssize_t i = 0; i < n + 2 * phase; i++)
+            sums[i] += trace[k + i];
+    const double *near = sums + phase, *last = sums + 2 * phase;
+    for (Py_ssize_t i = 0; i < n; i++)
+        band[3 * half + i] = near[i] * one - ((sums[i] + near[i]) + last[i]) * three;
+}
+
+/* What one judged row shows: the fields of swing.Reading. `energy` is 0 where no control is taken away. */
+static PyObject *read_row(const Swings *self, const double *x, const stretches *quiet, Py_ssize_t reference,
+                          double energy, double control_level)
+{
+    const Py_ssize_t n = self->n_bins;
+    const double *control = self->scratch, *own = control + n;
+    double *trace = self->scratch + 2 * n, *band = trace + n, *low = band + n, *high = low + n;
+    const double level = levelled(self, x, quiet, trace);
+    const double share = energy > 0.0 ? total_product(trace + self->fit, own, self->n_fit) / energy : 0.0;
+    const int shared = fabs(share) > 0.0 && fabs(share) <= MAX_CROSSTALK;
+    if (shared)
+        take_away(trace, share, control, n);
+    PyObject *weights = PyTuple_New(self->n_decays);
+    PyObject *prominences = PyTuple_New(quiet->count), *energies = PyTuple_New(quiet->count);
+    PyObject *ranges = PyTuple_New(quiet->count);
+    PyObject *copy = shared ? Py_BuildValue("(ndd)", reference, share, control_level) : Py_NewRef(Py_None);
+    PyObject *fields = NULL;
+    if (!weights || !prominences || !energies || !ranges || !copy)
+        goto done;
+    for (Py_ssize_t j = 0; j < self->n_decays; j++) {
+        low[j] = total_product(trace + self->fit, self->basis + j * self->n_fit, self->n_fit);
+        PyTuple_SetItem(weights, j, PyFloat_FromDouble(low[j]));
+    }
+    for (Py_ssize_t j = 0; j < self->n_decays; j++)
+        take_away(trace, low[j], self->decays + j * n, n);
+    band_of(trace, n, self->half, low, band);
+    for (Py_ssize_t i = 0; i < quiet->count; i++) {
+        const Py_ssize_t first = quiet->first + i * quiet->width, width = quiet->width;
+        const double *part = band + first;
+        PyTuple_SetItem(prominences, i, PyFloat_FromDouble(turn(part, width, low, high).prominence));
+        PyTuple_SetItem(energies, i, PyFloat_FromDouble(total_product(part, part, width) / (double)width));
+        PyTuple_SetItem(ranges, i, PyFloat_FromDouble(peak_to_peak(trace + first, width)));
+    }
+    const double window = turn(band + self->window, self->n_window, low, high).prominence;
+    if (!PyErr_Occurred())
+        fields = Py_BuildValue("(dOOdOOO)", level, copy, weights, window, prominences, energies, ranges);
+done:
+    Py_XDECREF(weights);
+    Py_XDECREF(prominences);
+    Py_XDECREF(energies);
+    Py_XDECREF(ranges);
+    Py_XDECREF(copy);
+    return named(self->reading_type, fields);
+}
+
+/* The M-control in bins and what the decays cannot explain of it; returns its energy. */
+static double read_control(Swings *self, const double *x, const stretches *quiet, double *level)
+{
+    double *control = self->scratch, *own = control + self->n_bins;
+    *level = levelled(self, x, quiet, control);
+    memcpy(own, control + self->fit, sizeof(double) * (size_t)self->n_fit);
+    for (Py_ssize_t j = 0; j < self->n_decays; j++) {
+        const double *decay = self->basis + j * self->n_fit;
+        take_away(own, total_product(control + self->fit, decay, self->n_fit), decay, self->n_fit);
+    }
+    return total_product(own, own, self->n_fit);
+}
+
+static PyObject *read_sweep(Swings *self, const Py_buffer *data, const stretches *quiet, Py_ssize_t reference)
+{
+    double level = 0.0;
+    const double energy = reference >= 0 ? read_control(self, row_of(data, reference), quiet, &level) : 0.0;
+    PyObject *found = PyTuple_New(self->n_rows);
+    for (Py_ssize_t i = 0; found && i < self->n_rows; i++) {
+        PyObject *reading = NULL;
+        if (self->rows[i] < data->shape[0])
+            reading = read_row(self, row_of(data, self->rows[i]), quiet, reference, energy, level);
+        else
+            PyErr_Format(PyExc_IndexError, "row %zd of a sweep of %zd rows", self->rows[i], data->shape[0]);
+        if (reading)
+            PyTuple_SetItem(found, i, reading);
+        else
+            Py_CLEAR(found);
+    }
+    return found;
+}
+
+PyDoc_STRVAR(read_doc, "read(data, background, reference)\n\nSee ionm.detectors.swing.Swings.read.");
+
+static PyObject *Swings_read(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+{
+    Swings *self = (Swings *)object;
+    stretches quiet;
+    Py_buffer data;
+    if (wants("read", 3, nargs) < 0 || !PyArg_Parse(args[1], "(nnn)", &quiet.first, &quiet.width, &quiet.count)
+        || open_rows(args[0], 'd', &data) < 0)
+        return NULL;
+    const Py_ssize_t n = self->n_bins, reference = args[2] == Py_None ? -1 : index_of(args[2], data.shape[0]);
+    PyObject *found = NULL;
+    if (quiet.first < 0 || quiet.first > n || quiet.width < 1 || quiet.count < 0
+        || quiet.count > (n - quiet.first) / quiet.width || data.shape[1] < self->offset + n * self->bin)
+        PyErr_SetString(PyExc_ValueError, "the sweep does not fit the geometry");
+    else if (reference >= 0 || args[2] == Py_None)
+        found = read_sweep(self, &data, &quiet, reference);
+    PyBuffer_Release(&data);
+    return found;
+}
+
+static PyMethodDef swings_methods[] = {
+    {"read", (PyCFunction)(void (*)(void))Swings_read, METH_FASTCALL, read_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(swings_doc, "Swings(geometry)\n\nSee ionm.detectors.swing.Swings.");
+
+static PyType_Slot swings_slots[] = {
+    {Py_tp_doc, (void *)swings_doc},
+    {Py_tp_new, (void *)Swings_new},
+    {Py_tp_dealloc, (void *)Swings_dealloc},
+    {Py_tp_methods, (void *)swings_methods},
+    {0, NULL},
+};
+
+static PyType_Spec swings_spec = {
+    .name = "ionm._kernels.Swings",
+    .basicsize = sizeof(Swings),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = swings_slots,
+};
+
 static PyObject *path_names(void)
 {
     path_type paths[4];
@@ -578,11 +1261,27 @@ static PyObject *path_names(void)
     return names;
 }
 
+static PyMethodDef module_methods[] = {
+    {"whole", (PyCFunction)(void (*)(void))whole, METH_FASTCALL, whole_doc},
+    {"extent", (PyCFunction)(void (*)(void))extent, METH_FASTCALL, extent_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+/* Make a type and add it under a name; -1 with an exception. */
+static int add_type(PyObject *module, const char *name, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromSpec(spec);
+    const int failed = PyModule_AddObjectRef(module, name, type) < 0;
+    Py_XDECREF(type);
+    return failed ? -1 : 0;
+}
+
 static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_kernels",
-    .m_doc = "The compiled cascade of second-order sections.",
+    .m_doc = "The compiled cascade of second-order sections, and the numbers of a sweep.",
     .m_size = -1,
+    .m_methods = module_methods,
 };
 
 PyMODINIT_FUNC PyInit__kernels(void)
@@ -596,16 +1295,16 @@ PyMODINIT_FUNC PyInit__kernels(void)
     py.start = PyUnicode_InternFromString("start");
     py.triggers = PyUnicode_InternFromString("triggers");
     py.notes = PyUnicode_InternFromString("notes");
-    PyObject *names = path_names(), *type = PyType_FromSpec(&cascade_spec), *module = NULL;
+    PyObject *names = path_names(), *module = NULL;
     if (!PyErr_Occurred())
         module = PyModule_Create(&module_definition);
     if (module
-        && (PyModule_AddObjectRef(module, "PATHS", names) < 0 || PyModule_AddObjectRef(module, "Cascade", type) < 0)) {
+        && (PyModule_AddObjectRef(module, "PATHS", names) < 0 || add_type(module, "Cascade", &cascade_spec) < 0
+            || add_type(module, "Swings", &swings_spec) < 0 || add_type(module, "Course", &course_spec) < 0)) {
         Py_DECREF(module);
         module = NULL;
     }
     Py_XDECREF(names);
-    Py_XDECREF(type);
     return module;
 }
 

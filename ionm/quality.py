@@ -52,25 +52,26 @@ class NullTail:
 
     def extend(self, values: Iterable[float]) -> None:
         """Remember the statistics (above zero) of some stretches without a response."""
+        recent, ordered = self._recent, self._ordered
         for value in values:
             z = math.log(value)
-            self._recent.append(z)
-            insort(self._ordered, z)
-            if len(self._recent) > self._capacity:
-                del self._ordered[bisect_left(self._ordered, self._recent.popleft())]
-        if self._ordered:
-            self._fit()
+            recent.append(z)
+            insort(ordered, z)
+        for _ in range(len(recent) - self._capacity):
+            del ordered[bisect_left(ordered, recent.popleft())]
+        if ordered:
+            self._fit(ordered)
 
-    def _fit(self) -> None:
-        n = len(self._ordered)
-        count = min(n, max(self.TAIL_COUNT, round(self.TAIL_SHARE * n)))
-        tail = self._ordered[n - count :]
-        weight = n / (n + self.PRIOR_COUNT)
+    def _fit(self, ordered: list[float]) -> None:
+        n, prior = len(ordered), self.PRIOR_COUNT
+        count = max(self.TAIL_COUNT, round(self.TAIL_SHARE * n))
+        begin = n - count if count < n else (3 * n) // 4  # of few values the upper quarter is the tail
+        first = ordered[begin]
+        excess = math.fsum(ordered[begin:]) - first * (n - begin)
+        weight = n / (n + prior)
         self._share = min(0.25, count / n)
-        first = tail[0] if count < n else self._ordered[(3 * n) // 4]
         self._u = weight * first + (1 - weight) * self.U_PRIOR
-        excess = sum(tail) - first * count if count < n else sum(z - first for z in tail if z > first)
-        self._xi = (excess + self.PRIOR_COUNT * self.XI_PRIOR) / (min(count, n // 4 + 1) + self.PRIOR_COUNT)
+        self._xi = (excess + prior * self.XI_PRIOR) / (min(count, n // 4 + 1) + prior)
 
     def p_value(self, value: float) -> float:
         """Chance of a background statistic of at least ``value``; 1.0 for a value of 0."""

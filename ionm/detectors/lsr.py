@@ -7,7 +7,7 @@ Each sweep is judged by its own background:
 
 1. take away what the stimulus leaves behind (`ionm.detectors.tail`);
 2. keep the band of a response: a moving average over one phase minus one over three;
-3. find the most prominent turn in the search window (`swing.prominence`) and divide it by
+3. find the most prominent turn in the search window (`waveform.turn`) and divide it by
    the RMS of the sweep's own background in the same band: the statistic;
 4. compare it with the same statistic of stretches without a response, of this sweep and of
    those before it (`quality.NullTail`): the p-value.
@@ -19,18 +19,19 @@ however large, does not count: it has no turn.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from ionm.detectors.swing import Geometry, Swings, swings
+from ionm.compiled import fastest
+from ionm.detectors.swing import Geometry, Reading, Swings
 from ionm.detectors.tail import Tail
-from ionm.detectors.waveform import onset, turn
+from ionm.detectors.waveform import Course, whole
 from ionm.errors import SetupError
 from ionm.events import Measurement, Sweep
 from ionm.quality import NullTail
-from ionm.stream import Samples
 from ionm.sweeps import Layout
 
 TINY = 1e-12
@@ -117,26 +118,22 @@ class Lsr:
 
 
 class _Past:
-    """What the backgrounds of the last sound sweeps were like, per row."""
+    """What the backgrounds of the last sound sweeps of one row were like."""
 
-    def __init__(self, n_rows: int) -> None:
-        self._variances = np.zeros((n_rows, MEMORY))  # of the band, in V^2
-        self._swings = np.zeros((n_rows, MEMORY))  # mean square of the peak to peak, in V^2
-        self._count = [0] * n_rows
-        self.variance = [0.0] * n_rows
-        self.swing = [0.0] * n_rows
+    def __init__(self) -> None:
+        self._variances: deque[float] = deque(maxlen=MEMORY)  # of the band, in V^2
+        self._swings: deque[float] = deque(maxlen=MEMORY)  # mean square of the peak to peak, in V^2
+        self.known = False
+        self.variance = 0.0
+        self.swing = 0.0
 
-    def known(self, row: int) -> bool:
-        """Whether a background of the row has been seen."""
-        return self._count[row] > 0
-
-    def follow(self, row: int, variance: float, swing: float) -> None:
-        """Take one sound sweep's background into a row."""
-        place = slice(None) if self._count[row] == 0 else self._count[row] % MEMORY
-        self._variances[row, place], self._swings[row, place] = variance, swing
-        self._count[row] += 1
-        self.variance[row] = sorted(self._variances[row].tolist())[3 * MEMORY // 4]
-        self.swing[row] = sorted(self._swings[row].tolist())[MEMORY // 2]
+    def follow(self, variance: float, swing: float) -> None:
+        """Take one sound sweep's background; the first stands for all that came before it."""
+        for memory, value in ((self._variances, variance), (self._swings, swing)):
+            memory.extend((value,) if self.known else (value,) * MEMORY)
+        self.known = True
+        self.variance = sorted(self._variances)[3 * MEMORY // 4]
+        self.swing = sorted(self._swings)[MEMORY // 2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,50 +159,48 @@ class RunningLsr:
         self._layout = layout
         # a response lies in the window; the stretch before it belongs to the tails
         self._needed = layout.columns((spec.clean_from, spec.window[1]))
-        self._lead = layout.columns(spec.window).start - self._needed.start
-        self._rest = round(spec.phase * fs)
-        self._geometry, tail = _geometry(spec, layout)
+        geometry, tail = _geometry(spec, layout)
         times = np.arange(self._needed.start - zero, self._needed.stop - zero, dtype=np.float64) / fs
-        self._decays = tail.decays(times)
-        self._backgrounds = [_background(stretch, self._geometry, layout) for stretch in spec.background]
+        lead = layout.columns(spec.window).start - self._needed.start
+        self._swings = fastest(Swings)(geometry)
+        self._course = fastest(Course)(self._needed, lead, round(spec.phase * fs), tail.decays(times))
+        self._whole = fastest(whole)
+        self._backgrounds = [_background(stretch, geometry, layout) for stretch in spec.background]
         self._nulls = [NullTail() for _ in layout.rows]
-        self._past = _Past(len(layout.rows))
+        self._pasts = [_Past() for _ in layout.rows]
         self._share = 1.0
 
     def push(self, sweep: Sweep, reasons: Sequence[str | None]) -> list[Measurement]:
         """Judge the layout's rows of one sweep; ``reasons``: per row why it cannot be judged, or None."""
-        rows = self._layout.rows
+        rows, reference, valid, whole = self._layout.rows, self._layout.reference, sweep.valid, self._whole
         why = [
-            reason if reason is not None or sweep.valid[row, self._needed].all() else "gap"
+            reason if reason is not None or whole(valid, row, self._needed) else "gap"
             for row, reason in zip(rows, reasons, strict=True)
         ]
         sound = [row for row, reason in zip(rows, why, strict=True) if reason is None]
-        stretches = (b for b in self._backgrounds if all(sweep.valid[row, b.columns].all() for row in sound))
-        background = next(stretches, None) if sound else None
         if not sound:
             return [Measurement(None, reason=reason) for reason in why]
-        reference = self._layout.reference
-        crosstalk = (
-            self._spec.crosstalk and reference is not None and bool(sweep.valid[reference, self._needed].all())
-        )
-        bins = background.bins if background is not None else NO_BACKGROUND
-        read = swings(sweep.data, self._geometry, bins, crosstalk=crosstalk)
-        if background is not None:
-            self._share = background.share
+        if not self._spec.crosstalk or reference is None or not whole(valid, reference, self._needed):
+            reference = None
+        bins = NO_BACKGROUND
+        for background in self._backgrounds:
+            if all([whole(valid, row, background.columns) for row in sound]):
+                bins, self._share = background.bins, background.share
+                break
         found = []
-        for i, reason in enumerate(why):
-            noise = self._noise(i, read) if reason is None else 0.0
-            if reason is not None:
-                found.append(Measurement(None, reason=reason))
-            elif not self._past.known(i):
+        for i, read in enumerate(self._swings.read(sweep.data, bins, reference)):
+            noise = self._noise(i, read) if why[i] is None else 0.0
+            if why[i] is not None:
+                found.append(Measurement(None, reason=why[i]))
+            elif not self._pasts[i].known:
                 found.append(Measurement(None, reason="gap"))
             elif noise <= TINY:
                 found.append(Measurement(None, reason="electrode_off"))
             else:
-                found.append(self._judge(sweep, i, noise, read, crosstalk=crosstalk))
+                found.append(self._judge(sweep, i, noise, read))
         return found
 
-    def _noise(self, i: int, read: Swings) -> float:
+    def _noise(self, i: int, read: Reading) -> float:
         """RMS of the background in the band, in V; what this sweep shows of it is remembered.
 
         It is that of the sweep or that of its neighbours, whichever is larger: in a background of
@@ -213,60 +208,41 @@ class RunningLsr:
         as an example of noise is not part of the noise it is compared with, just as the search
         window is not.
         """
-        energies = read.energies[i].tolist()
-        past = self._past.variance[i]
-        if not energies:
+        past, energies = self._pasts[i].variance, read.energies
+        count = len(energies)
+        if count == 0:
             return math.sqrt(past)
-        total, count = math.fsum(energies), len(energies)
+        total = math.fsum(energies)
         variance = total / count
-        examples = []
-        for energy, size in zip(energies, read.prominences[i].tolist(), strict=True):
-            others = (total - energy) / (count - 1) if count > 1 else energy
-            beside = math.sqrt(max(others, past))
-            if size > 0 and beside > TINY:
-                examples.append(size / beside)
-        self._nulls[i].extend(examples)
-        self._past.follow(i, variance, math.fsum(r * r for r in read.ranges[i].tolist()) / count)
+        others = [(total - energy) / (count - 1) for energy in energies] if count > 1 else energies
+        beside = [math.sqrt(max(other, past)) for other in others]
+        self._nulls[i].extend(
+            [
+                size / rms
+                for size, rms in zip(read.prominences, beside, strict=True)
+                if size > 0 and rms > TINY
+            ]
+        )
+        self._pasts[i].follow(variance, math.fsum([size * size for size in read.ranges]) / count)
         return math.sqrt(max(variance, past))
 
-    def _judge(self, sweep: Sweep, i: int, noise: float, read: Swings, *, crosstalk: bool) -> Measurement:
+    def _judge(self, sweep: Sweep, i: int, noise: float, read: Reading) -> Measurement:
         null, share, spec = self._nulls[i], self._share, self._spec
-        statistic = float(read.window[i]) / noise
+        statistic = read.window / noise
         p_value = 1 - (1 - null.p_value(statistic)) ** share
         # noise moves a swing by about its own RMS: 1.28 of them for nine in ten
         limit = max(spec.floor, (null.threshold(spec.alpha / share) + 1.28) * noise / PASS)
-        absent = Measurement(False, None, None, None, statistic, p_value, noise, limit)
-        if p_value >= spec.alpha:
-            return absent
-        y = self._fine(sweep, i, read, crosstalk=crosstalk)
-        found = turn(y[self._lead :])
-        amplitude = math.sqrt(max(found.swing**2 - self._past.swing[i], 0.0))
-        if amplitude < spec.floor or found.prominence < max(spec.floor / 2, SHALLOW * found.swing):
-            return absent
-        found = replace(found, index=found.index + self._lead)
-        fs, delay = self._layout.fs, self._layout.delay
-        begin = onset(y, found, noise, self._rest, max(0, self._lead - 2 * self._rest))
-        zero = self._needed.start - self._layout.zero
-        return Measurement(
-            True,
-            amplitude,
-            (begin + zero) / fs - delay,
-            (found.index + zero) / fs - delay,
-            statistic,
-            p_value,
-            noise,
-            limit,
-        )
-
-    def _fine(self, sweep: Sweep, i: int, read: Swings, *, crosstalk: bool) -> Samples:
-        """One row at the full rate, cleaned, from where the tails are fitted to the window's end."""
-        row, reference = self._layout.rows[i], self._layout.reference
-        y: Samples = sweep.data[row, self._needed] - read.level[row]
-        for weight, decay in zip(read.weights[i].tolist(), self._decays, strict=True):
-            y -= weight * decay
-        if crosstalk and reference is not None and read.crosstalk[i]:
-            y -= read.crosstalk[i] * (sweep.data[reference, self._needed] - read.level[reference])
-        return y
+        if p_value < spec.alpha:
+            row = self._layout.rows[i]
+            shape = self._course.shape(sweep.data, row, read.level, read.copy, read.weights, noise)
+            begin, peak, prominence, swing = shape
+            amplitude = math.sqrt(max(swing**2 - self._pasts[i].swing, 0.0))
+            if amplitude >= spec.floor and prominence >= max(spec.floor / 2, SHALLOW * swing):
+                fs, delay = self._layout.fs, self._layout.delay
+                zero = self._needed.start - self._layout.zero
+                latency, peak_latency = (begin + zero) / fs - delay, (peak + zero) / fs - delay
+                return Measurement(True, amplitude, latency, peak_latency, statistic, p_value, noise, limit)
+        return Measurement(False, None, None, None, statistic, p_value, noise, limit)
 
 
 NO_BACKGROUND = (0, 1, 0)
@@ -280,7 +256,9 @@ def _geometry(spec: Lsr, layout: Layout) -> tuple[Geometry, Tail]:
 
     def bins(stretch: tuple[float, float]) -> slice:
         columns = layout.columns(stretch)
-        return slice(max(0, -(-(columns.start - offset) // size)), min(n_bins, (columns.stop - offset) // size))
+        return slice(
+            max(0, -(-(columns.start - offset) // size)), min(n_bins, (columns.stop - offset) // size)
+        )
 
     centres = (np.arange(n_bins, dtype=np.float64) * size + offset + (size - 1) / 2 - layout.zero) / layout.fs
     window, fit = bins(spec.window), bins((spec.clean_from, spec.window[0]))
@@ -288,7 +266,6 @@ def _geometry(spec: Lsr, layout: Layout) -> tuple[Geometry, Tail]:
     half = max(1, round(spec.phase * layout.fs / size / 2))
     geometry = Geometry(
         layout.rows,
-        layout.reference,
         size,
         offset,
         n_bins,

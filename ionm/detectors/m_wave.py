@@ -13,12 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ionm.detectors.waveform import onset, turn
+from ionm.compiled import fastest
+from ionm.detectors.waveform import Course, extent, whole
 from ionm.events import Measurement, Sweep
 from ionm.quality import NullTail
-from ionm.stream import Samples
 from ionm.sweeps import Layout
-
 
 REST = 0.0005
 """Silence that ends the search for an onset, in s: longer than a crossing of zero between two phases
@@ -64,51 +63,43 @@ class RunningMWave:
         self._row = layout.rows[0]
         self._window = layout.columns(spec.window)
         self._backgrounds = [layout.columns(stretch) for stretch in spec.background]
+        size = self._window.stop - self._window.start
+        self._course = fastest(Course)(self._window, 0, round(REST * layout.fs), np.zeros((0, size)))
+        self._extent, self._whole = fastest(extent), fastest(whole)
         self._null = NullTail()
         self._noise: float | None = None
 
     def push(self, sweep: Sweep, reason: str | None) -> Measurement:
         """Measure one sweep; ``reason`` says why it cannot be judged, or None."""
-        row = self._row
-        background = next((b for b in self._backgrounds if sweep.valid[row, b].all()), None)
-        trace: Samples = sweep.data[row, self._window]
-        level = float(trace[0])
-        if background is not None and reason is None:
-            quiet = sweep.data[row, background]
-            level = float(np.add.reduce(quiet)) / quiet.size
-            self._noise = math.sqrt(float(np.add.reduce(np.square(quiet - level))) / quiet.size)
-            swing = _swing(quiet[: trace.size])
-            if self._noise > 0 and swing > 0:
-                self._null.extend((swing / self._noise,))
-        if reason is None and not sweep.valid[row, self._window].all():
-            reason = "gap"
-        if reason is None and self._noise == 0:
-            reason = "electrode_off"
-        if reason is not None or self._noise is None:
-            return Measurement(None, reason=reason or "gap")
+        data, valid, row, window = sweep.data, sweep.valid, self._row, self._window
+        if reason is not None:
+            return Measurement(None, reason=reason)
+        level = float(data[row, window.start])
+        for background in self._backgrounds:
+            if self._whole(valid, row, background):
+                level, square, _ = self._extent(data, row, background)
+                self._noise = math.sqrt(square)
+                # as long as the window, whose swing it is to be compared with
+                alike = slice(
+                    background.start, min(background.stop, background.start + window.stop - window.start)
+                )
+                swing = self._extent(data, row, alike)[2]
+                if self._noise > 0 and swing > 0:
+                    self._null.extend((swing / self._noise,))
+                break
+        if self._noise is None or not self._whole(valid, row, window):
+            return Measurement(None, reason="gap")
+        if self._noise == 0:
+            return Measurement(None, reason="electrode_off")
         noise = self._noise
-        size = _swing(trace)
+        size = self._extent(data, row, window)[2]
         statistic = size / noise
         p_value = self._null.p_value(statistic)
         limit = max(self._spec.floor, (self._null.threshold(self._spec.alpha) + 1.28) * noise)
         amplitude = math.sqrt(max(size * size - (self._null.median() * noise) ** 2, 0.0))
         if p_value >= self._spec.alpha or amplitude < self._spec.floor:
             return Measurement(False, None, None, None, statistic, p_value, noise, limit)
-        fs, delay = self._layout.fs, self._layout.delay
-        found = turn(trace)
-        zero = self._window.start - self._layout.zero
-        begin = onset(trace - level, found, noise, round(REST * fs), 0)
-        return Measurement(
-            True,
-            amplitude,
-            (begin + zero) / fs - delay,
-            (found.index + zero) / fs - delay,
-            statistic,
-            p_value,
-            noise,
-            limit,
-        )
-
-
-def _swing(trace: Samples) -> float:
-    return float(np.maximum.reduce(trace) - np.minimum.reduce(trace))
+        shape = self._course.shape(data, row, level, None, (), noise)
+        fs, delay, zero = self._layout.fs, self._layout.delay, window.start - self._layout.zero
+        latency, peak_latency = (shape[0] + zero) / fs - delay, (shape[1] + zero) / fs - delay
+        return Measurement(True, amplitude, latency, peak_latency, statistic, p_value, noise, limit)

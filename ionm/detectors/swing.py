@@ -4,35 +4,36 @@ One sweep's rows are brought to bins, freed from offset, artefact tail and cross
 to the band of a response; then the swings of the search window and of the background's stretches
 are read off (`ionm.detectors.lsr` says what they mean).
 
-Every sum runs in a fixed order, so that the compiled form of this file gives the same bits.
+Every sum runs in a fixed order, so that the compiled form of `Swings` gives the same bits; take it
+by ``fastest(Swings)``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from ionm.detectors.waveform import total, turn
 from ionm.stream import Samples
 
 MAX_CROSSTALK = 0.5
 """A larger share of the M-control is no crosstalk but the same signal; it is not taken away."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Geometry:
+class Geometry(NamedTuple):
     """Where everything lies, in bins of ``bin`` samples from sample ``offset`` on.
 
     Parameters
     ----------
-    rows, reference
-        The rows that are judged; the row of the M-control or None.
+    rows
+        The rows that are judged.
     bin, offset, n_bins
         Samples a bin, first sample, number of bins.
     half
         Half a phase.
     window, fit
-        The search window; the stretch on which tails are fitted.
+        The search window, at least one bin and not the first; the stretch on which tails are fitted.
     basis
         Orthonormal decays on ``fit``, shape (n_decays, n_fit).
     decays
@@ -40,7 +41,6 @@ class Geometry:
     """
 
     rows: tuple[int, ...]
-    reference: int | None
     bin: int
     offset: int
     n_bins: int
@@ -51,134 +51,126 @@ class Geometry:
     decays: Samples
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Swings:
-    """What one sweep shows, per judged row.
+class Reading(NamedTuple):
+    """What one sweep shows in one judged row.
 
     Parameters
     ----------
     level
-        Offset of *every* row of the sweep, in V.
-    crosstalk, weights
-        Share of the M-control, shape (n_rows,); weights of the decays in V, (n_rows, n_decays).
+        The row's offset, in V.
+    copy
+        What was taken away of the M-control: its row, its share, its offset in V; None if nothing.
+    weights
+        Of the decays, in V.
     window
-        Prominence in the search window, in the band, in V.
+        Prominence (`ionm.detectors.waveform.turn`) in the search window, in the band, in V.
     prominences, energies, ranges
-        Of each stretch of background, shape (n_rows, n_stretches): prominence in the band (V),
-        mean square in the band (V^2), peak to peak of the cleaned trace (V).
+        Of each stretch of background: prominence in the band (V), mean square in the band (V^2),
+        peak to peak of the cleaned trace (V).
     """
 
-    level: Samples
-    crosstalk: Samples
-    weights: Samples
-    window: Samples
-    prominences: Samples
-    energies: Samples
-    ranges: Samples
+    level: float
+    copy: tuple[int, float, float] | None
+    weights: tuple[float, ...]
+    window: float
+    prominences: tuple[float, ...]
+    energies: tuple[float, ...]
+    ranges: tuple[float, ...]
 
 
-def swings(data: Samples, geometry: Geometry, background: tuple[int, int, int], *, crosstalk: bool) -> Swings:
-    """Read one sweep.
+class Swings:
+    """Reads the sweeps of one geometry.
 
     Parameters
     ----------
-    data
-        Shape (n_rows, n_samples), in V.
     geometry
         Where everything lies.
-    background
-        First bin, bins of one stretch, number of stretches; zero stretches for a sweep without
-        background, which is then levelled by the bin before the window.
-    crosstalk
-        Whether the M-control of this sweep may be used.
     """
-    g = geometry
-    first, width, count = background
-    bins = _binned(data, g)
-    if count:
-        level = _sum(bins[:, first : first + width * count]) / (width * count)
-    else:
-        level = bins[:, g.window.start - 1].copy()
-    bins -= level[:, np.newaxis]
-    traces = bins[list(g.rows)]
-    shares = np.zeros(len(g.rows))
-    stretch = traces[:, g.fit]
-    if crosstalk and g.reference is not None:
-        m = bins[g.reference]
-        own = m[g.fit].copy()
-        for decay in g.basis:  # what the decays cannot explain
-            own -= _sum(m[g.fit] * decay) * decay
-        energy = _sum(own * own)
-        if energy > 0:
-            shares = _sum(stretch * own) / energy
-            shares[np.abs(shares) > MAX_CROSSTALK] = 0
-            traces -= shares[:, np.newaxis] * m
-            stretch = traces[:, g.fit]
-    weights = np.stack([_sum(stretch * decay) for decay in g.basis], axis=1) if len(g.basis) else np.zeros((len(g.rows), 0))
-    for j, decay in enumerate(g.decays):
-        traces -= weights[:, j, np.newaxis] * decay
-    band = _band(traces, g.half)
-    stretches = np.arange(first, first + width * count).reshape(count, width)
-    quiet = band[:, stretches]
-    wide = traces[:, stretches]
-    return Swings(
-        level,
-        shares,
-        weights,
-        prominence(band[:, g.window]),
-        prominence(quiet),
-        _sum(quiet * quiet) / max(width, 1),
-        (wide.max(axis=2) - wide.min(axis=2)) if count else np.zeros((len(g.rows), 0)),
-    )
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry = geometry
+
+    def read(
+        self, data: Samples, background: tuple[int, int, int], reference: int | None
+    ) -> tuple[Reading, ...]:
+        """Read one sweep, every judged row by itself.
+
+        Parameters
+        ----------
+        data
+            Shape (n_rows, n_samples), in V.
+        background
+            First bin, bins of one stretch, number of stretches; zero stretches for a sweep without
+            background, which is then levelled by the bin before the window.
+        reference
+            Row of the M-control if it may be used in this sweep, or None.
+        """
+        g = self._geometry
+        first, width, count = background
+        quiet = slice(first, first + width * count) if count else slice(g.window.start - 1, g.window.start)
+        stretches = [slice(first + i * width, first + (i + 1) * width) for i in range(count)]
+        control = None
+        if reference is not None:
+            m, m_level = _levelled(_binned(data[reference], g), quiet)
+            own = m[g.fit]
+            for decay in g.basis:  # what the decays cannot explain
+                own = own - total(m[g.fit] * decay) * decay
+            energy = total(own * own)
+            control = (m, own, energy, m_level) if energy > 0 else None
+        found = []
+        for row in g.rows:
+            trace, level = _levelled(_binned(data[row], g), quiet)
+            copy = None
+            if control is not None and reference is not None:
+                m, own, energy, m_level = control
+                share = total(trace[g.fit] * own) / energy
+                if 0 < abs(share) <= MAX_CROSSTALK:
+                    trace = trace - share * m
+                    copy = reference, share, m_level
+            weights = tuple(total(trace[g.fit] * decay) for decay in g.basis)
+            for weight, decay in zip(weights, g.decays, strict=True):
+                trace = trace - weight * decay
+            band = _band(trace, g.half)
+            found.append(
+                Reading(
+                    level,
+                    copy,
+                    weights,
+                    turn(band[g.window]).prominence,
+                    tuple(turn(band[stretch]).prominence for stretch in stretches),
+                    tuple(total(band[stretch] * band[stretch]) / width for stretch in stretches),
+                    tuple(float(trace[stretch].max() - trace[stretch].min()) for stretch in stretches),
+                )
+            )
+        return tuple(found)
 
 
-def prominence(traces: Samples) -> Samples:
-    """How far the most prominent turn stands out on *both* sides.
-
-    A slow tail that only rises or only falls has none, however large it is; a response that
-    begins and ends within the trace has that of its largest peak or trough.
-
-    Parameters
-    ----------
-    traces
-        Shape (..., n_samples), in V.
-
-    Returns
-    -------
-    ndarray
-        Shape (...), in V.
-    """
-    backwards = traces[..., ::-1]
-    low = np.maximum(np.minimum.accumulate(traces, axis=-1), np.minimum.accumulate(backwards, axis=-1)[..., ::-1])
-    high = np.minimum(np.maximum.accumulate(traces, axis=-1), np.maximum.accumulate(backwards, axis=-1)[..., ::-1])
-    peak = np.maximum.reduce(traces - low, axis=-1)
-    trough = np.maximum.reduce(high - traces, axis=-1)
-    larger: Samples = np.maximum(peak, trough)
-    return larger
-
-
-def _sum(values: Samples) -> Samples:
-    """Sum over the last axis from left to right (``np.sum`` adds in pairs, in an order of its own)."""
-    total: Samples = np.cumsum(values, axis=-1)[..., -1]
-    return total
-
-
-def _binned(data: Samples, g: Geometry) -> Samples:
-    used = data[:, g.offset : g.offset + g.n_bins * g.bin]
-    total: Samples = used[:, :: g.bin].copy()
+def _binned(row: Samples, g: Geometry) -> Samples:
+    """Means of ``bin`` samples each."""
+    used = row[g.offset : g.offset + g.n_bins * g.bin]
+    sums = used[:: g.bin].copy()
     for k in range(1, g.bin):
-        total += used[:, k :: g.bin]
-    total /= g.bin
-    return total
+        sums += used[k :: g.bin]
+    sums *= 1 / g.bin
+    return sums
 
 
-def _band(traces: Samples, half: int) -> Samples:
+def _levelled(trace: Samples, quiet: slice) -> tuple[Samples, float]:
+    """The trace without its offset, and the offset."""
+    level = total(trace[quiet]) / (quiet.stop - quiet.start)
+    return trace - level, level
+
+
+def _band(trace: Samples, half: int) -> Samples:
     """Mean over one phase minus mean over three, centred; the edges are zero."""
-    near, far = half, 3 * half
-    sums = np.zeros((traces.shape[0], traces.shape[1] + 1))
-    np.cumsum(traces, axis=1, out=sums[:, 1:])
-    n = traces.shape[1] - 2 * far + 1
-    band = np.zeros_like(traces)
-    inner = (sums[:, far + near : far + near + n] - sums[:, far - near : far - near + n]) / (2 * near)
-    band[:, far : far + n] = inner - (sums[:, 2 * far : 2 * far + n] - sums[:, :n]) / (2 * far)
+    phase = 2 * half
+    n = trace.size - 3 * phase + 1
+    band = np.zeros_like(trace)
+    if n > 0:
+        sums = trace[: n + 2 * phase].copy()  # of one phase from each bin on
+        for k in range(1, phase):
+            sums += trace[k : k + n + 2 * phase]
+        near = sums[phase : phase + n]
+        wide = (sums[:n] + near) + sums[2 * phase :]
+        band[3 * half : 3 * half + n] = near * (1 / phase) - wide * (1 / (3 * phase))
     return band

@@ -1,12 +1,20 @@
-"""Where a response turns and where it begins. Pure functions of samples."""
+"""Where a response turns and where it begins. Pure functions of samples.
+
+Every sum runs in a fixed order, so that the compiled forms of `whole`, `extent` and `Course` give
+the same bits; take them by ``fastest(...)``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from ionm.stream import Samples
+from ionm.stream import Flags, Samples
+
+LANES = 8
+"""Running sums side by side: what one vector of the widest machine holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +41,19 @@ class Turn:
 
 
 def turn(trace: Samples) -> Turn:
-    """The most prominent turn of one trace, shape (n_samples,), in V."""
+    """The most prominent turn of one trace, shape (n_samples,), in V.
+
+    The one that stands out furthest on *both* sides: a slow tail that only rises or
+    only falls has none, however large it is.
+    """
     low_left, low_right = np.minimum.accumulate(trace), np.minimum.accumulate(trace[::-1])[::-1]
     high_left, high_right = np.maximum.accumulate(trace), np.maximum.accumulate(trace[::-1])[::-1]
     peaks = trace - np.maximum(low_left, low_right)
     troughs = np.minimum(high_left, high_right) - trace
     peak, trough = int(np.argmax(peaks)), int(np.argmax(troughs))
     if peaks[peak] >= troughs[trough]:
-        swing = float(trace[peak] - min(low_left[peak], low_right[peak]))
-        return Turn(peak, float(peaks[peak]), swing, upward=True)
-    swing = float(max(high_left[trough], high_right[trough]) - trace[trough])
-    return Turn(trough, float(troughs[trough]), swing, upward=False)
+        return Turn(peak, float(peaks[peak]), float(trace[peak] - trace.min()), upward=True)
+    return Turn(trough, float(troughs[trough]), float(trace.max() - trace[trough]), upward=False)
 
 
 def onset(trace: Samples, found: Turn, noise: float, rest: int, earliest: int) -> float:
@@ -91,3 +101,100 @@ def onset(trace: Samples, found: Turn, noise: float, rest: int, earliest: int) -
         if slope > 0:
             crossing -= min((level - target) / slope, float(rest))
     return crossing
+
+
+class Shape(NamedTuple):
+    """What a response looks like, in samples of its trace and in V.
+
+    Parameters
+    ----------
+    onset
+        Where it begins (`onset`; fractional).
+    peak
+        Where its most prominent turn is.
+    prominence, swing
+        Of that turn (`Turn`).
+    """
+
+    onset: float
+    peak: int
+    prominence: float
+    swing: float
+
+
+class Course:
+    """Reads the shape of a response off one row of a sweep, at the full rate.
+
+    Parameters
+    ----------
+    columns
+        The stretch of the row that is looked at.
+    lead
+        How many samples of it come before the window in which the response may turn.
+    rest
+        How many quiet samples end the walk back to the onset; twice as many before the window a
+        response may begin.
+    decays
+        What a tail is made of, shape (n_decays, n_columns).
+    """
+
+    def __init__(self, columns: slice, lead: int, rest: int, decays: Samples) -> None:
+        self._columns, self._lead, self._rest, self._decays = columns, lead, rest, decays
+
+    def shape(
+        self,
+        data: Samples,
+        row: int,
+        level: float,
+        copy: tuple[int, float, float] | None,
+        weights: tuple[float, ...],
+        noise: float,
+    ) -> Shape:
+        """The shape of the response in one row.
+
+        Parameters
+        ----------
+        data
+            The sweep, shape (n_rows, n_samples), in V.
+        row
+            The response's row.
+        level, copy, weights
+            What is not the response's: see `ionm.detectors.swing.Reading`.
+        noise
+            RMS of the background, in V.
+        """
+        trace = data[row, self._columns] - level
+        if copy is not None:
+            other, share, other_level = copy
+            trace -= share * (data[other, self._columns] - other_level)
+        for weight, decay in zip(weights, self._decays, strict=True):
+            trace -= weight * decay
+        found = turn(trace[self._lead :])
+        found = replace(found, index=found.index + self._lead)
+        begin = onset(trace, found, noise, self._rest, max(0, self._lead - 2 * self._rest))
+        return Shape(begin, found.index, found.prominence, found.swing)
+
+
+def whole(valid: Flags, row: int, columns: slice) -> bool:
+    """Whether every sample of a stretch of one row is valid; ``valid`` has shape (n_rows, n_samples)."""
+    return bool(valid[row, columns].all())
+
+
+def extent(data: Samples, row: int, columns: slice) -> tuple[float, float, float]:
+    """Mean (V), mean square about it (V^2) and peak to peak (V) of a stretch of one row.
+
+    ``data`` has shape (n_rows, n_samples).
+    """
+    trace = data[row, columns]
+    mean = total(trace) / trace.size
+    return mean, total(np.square(trace - mean)) / trace.size, float(trace.max() - trace.min())
+
+
+def total(values: Samples) -> float:
+    """Sum of shape (n,) in a fixed order: `LANES` running sums side by side, then those from left to right.
+
+    (``np.sum`` adds in pairs, in an order that may change with numpy and with the machine.)
+    """
+    rows = np.zeros((-(-values.size // LANES), LANES))
+    rows.flat[: values.size] = values
+    return float(np.cumsum(np.cumsum(rows, axis=0)[-1])[-1]) if values.size else 0.0
