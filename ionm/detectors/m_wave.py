@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ionm.compiled import fastest
+from ionm.detectors.lsr import TINY
 from ionm.detectors.waveform import Course, extent, whole
 from ionm.events import Measurement, Sweep
 from ionm.quality import NullTail
@@ -84,12 +85,12 @@ class RunningMWave:
                     background.start, min(background.stop, background.start + window.stop - window.start)
                 )
                 swing = self._extent(data, row, alike)[2]
-                if self._noise > 0 and swing > 0:
+                if self._noise > TINY and swing > 0:
                     self._null.extend((swing / self._noise,))
                 break
         if self._noise is None or not self._whole(valid, row, window):
             return Measurement(None, reason="gap")
-        if self._noise == 0:
+        if self._noise <= TINY:
             return Measurement(None, reason="electrode_off")
         noise = self._noise
         size = self._extent(data, row, window)[2]
