@@ -4,7 +4,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise, permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +40,16 @@ EVERY = 5000  # samples between stimuli: 1 s
 HOSTILE = "<script>alert('x')</script> $x_$ & 漢字\n"
 
 
+@dataclass(frozen=True)
+class LineFilter:
+    """A filter that the report knows nothing of."""
+
+    frequency: float
+
+    def start(self, info: Any) -> Any:
+        raise NotImplementedError
+
+
 def modality() -> LsrModality:
     return load("mvd-hfs").modality()
 
@@ -60,10 +72,11 @@ def responses(
     trigger = Trigger((number + 1) * EVERY, "zygomatic", {"mA": strength})
     rows = modality().at("zygomatic")
     cut = sweep(trigger, len(rows), amplitude or 0.0)
+    found = (10e-3, 11e-3) if amplitude is not None else None
     percent = None if amplitude is None else 100 * amplitude / 200e-6
     for row, d in enumerate(rows):
         present = None if reason else amplitude is not None
-        m = Measurement(present, amplitude, 10e-3, 11e-3, 50.0, 1e-6, 3e-6, 20e-6, reason)
+        m = Measurement(present, amplitude, *(found or (None, None)), 50.0, 1e-6, 3e-6, 20e-6, reason)
         shown = percent
         if d.role == "m_control":
             m, shown = Measurement(True, 1400e-6, 2e-3, 3e-3), 100.0
@@ -115,9 +128,16 @@ def lost_case(*more: Event) -> list[Event]:
     return sorted(events, key=lambda event: event.sample)
 
 
-def written(events: Sequence[Event], seconds: float = 62.0, recording: str = "case 7") -> str:
+def written(
+    events: Sequence[Event],
+    seconds: float = 62.0,
+    recording: str = "case 7",
+    spec: LsrModality | None = None,
+) -> str:
     heading = Heading(recording, "mvd-hfs", "Decompression", "0123456789abcdef", "9.9.9", "L")
-    report, summary = Report(modality(), FS, heading), Summary(FS, names())
+    spec = spec or modality()
+    followed = [d.name for d in spec.derivations if d.role == "lsr"]
+    report, summary = Report(spec, FS, heading), Summary(FS, followed)
     for event in events:
         report.write(event)
         summary.write(event)
@@ -247,6 +267,52 @@ def test_a_stimulus_that_varies_gives_a_titration_instead_of_a_course() -> None:
     assert len(pictures(page)) == 4  # per derivation a titration and a stack
 
 
+def test_a_whole_recording_that_is_a_titration_has_no_state() -> None:
+    zygomatic = replace(modality(), derivations=modality().at("zygomatic"), filters=(LineFilter(50.0),))
+    events = [e for number in range(40) for e in responses(number, None, "noise", strength=f"{number}")]
+
+    page = written(events, spec=zygomatic)
+
+    assert "amplitude is shown against its strength, no state is judged." in text_of(page)
+    assert "no baseline, no state: the stimulus varied" in text_of(page)
+    assert "LineFilter(frequency=50.0)" in text_of(page)
+
+
+def test_without_m_control_the_response_stands_alone() -> None:
+    spec = replace(modality(), derivations=tuple(d for d in modality().derivations if d.role == "lsr"))
+    course = [e for number in range(40) for e in responses(number, 2e-4) if e.role == "lsr"]
+    titration = [e for k in range(40) for e in responses(k, 2e-4, strength=f"{k}") if e.role == "lsr"]
+
+    pages = [written(course, spec=spec), written(titration, spec=spec)]
+
+    assert [len(pictures(page)) for page in pages] == [4, 4]
+    assert all("M-control: window" not in page for page in pages)
+
+
+def test_responses_without_a_baseline_are_drawn_in_microvolts() -> None:
+    events = [replace(e, percent_of_baseline=None) for number in range(20) for e in responses(number, 2e-4)]
+
+    assert len(pictures(written(events))) == 4
+
+
+def test_a_stimulus_whose_strength_is_not_marked_is_no_titration() -> None:
+    events = [
+        replace(e, trigger=Trigger(e.trigger.sample, "zygomatic")) for k in range(20) for e in responses(k, 0)
+    ]
+
+    assert "stimulus varied" not in written(events)
+
+
+def test_a_spare_muscle_is_not_reported() -> None:
+    spare = [replace(e, role="spare", derivation="zygomatic>Nasalis") for e in responses(0, 2e-4)]
+
+    assert "Nasalis" not in written(spare)
+
+
+def test_what_is_too_short_for_its_text_is_drawn_without() -> None:
+    assert len(pictures(written(lost_case(), seconds=36_000))) == 4
+
+
 # what is kept
 
 
@@ -285,6 +351,15 @@ def test_a_stack_keeps_the_sweep_at_which_a_state_changed() -> None:
             stack.pin(33330)
 
     assert 3333 in [t.number for t in stack.traces]
+
+
+def test_a_flickering_state_does_not_fill_the_stack() -> None:
+    stack = Stack()
+    for number in range(300):
+        stack.push(trace(number))
+        stack.pin(10 * number)
+
+    assert len(stack.traces) <= Stack.MOST
 
 
 def test_a_course_of_ten_hours_keeps_few_waves() -> None:
@@ -347,6 +422,7 @@ def test_a_letter_that_the_font_lacks_becomes_a_box() -> None:
 
 
 def test_a_text_is_cut_to_its_room() -> None:
+    assert fitting("", 7, 0.0) == ""
     assert fitting("vessel-lifted", 7, 5.0) == "vessel-lifted"
     assert fitting("vessel-lifted", 7, 0.4).endswith("…")
     assert width_of(fitting("vessel-lifted", 7, 0.4), 7) <= 0.4

@@ -96,6 +96,28 @@ def test_a_response_not_elicited_is_no_loss() -> None:
     assert course(SILENT, []) == "LSR not elicited at baseline; none appeared."
 
 
+def test_a_response_that_appeared_after_the_baseline_is_told() -> None:
+    later = facts("PRESENT", baseline=NOT_ELICITED, amplitude_uv=80.0)
+
+    assert course(later, []) == (
+        "LSR not elicited at baseline, a response appeared later; "
+        "LSR still present (80 µV); the surgeon decides."
+    )
+
+
+def test_what_is_not_known_is_said() -> None:
+    rare = facts("PRESENT")
+    dim = facts("ABSENT", detection_limit_percent=None)
+    never = facts("PRESENT", held_at_end=["no_stimulus"], last_valid_s=None)
+    held = facts("REDUCED", held_at_end=["gap"], amplitude_uv=90.0, percent_of_baseline=34.0)
+
+    assert "present (in fewer than half of the last five sweeps)" in course(rare, [])
+    assert "its detection limit is not known" in course(dim, [])
+    assert course(never, []).endswith("cannot be judged at the end: no valid sweep.")
+    assert course(held, []).endswith("last judged at 3:20 (200.0 s): reduced (34 % of baseline, 90 µV).")
+    assert course({**SILENT, "held_at_end": ["noise"]}, []).endswith("half the baseline LSR could be missed.")
+
+
 def test_resolved_only_if_gone_in_every_elicited_branch() -> None:
     assert whole(a=ABSENT, b=ABSENT, c=SILENT).startswith(
         "Resolved: the LSR is gone in every elicited branch (2"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,8 @@ class Case:
                 self._notes.append(item.note)
             case Gap():
                 self.gaps.append((item.start, item.stop))
+            case _:
+                assert_never(item)
 
     @property
     def notes(self) -> list[Note]:

@@ -10,6 +10,8 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,6 +141,8 @@ class Course:
                 self.baselines.append(event)
                 if event.accepted and self._judged:
                     self.average = self._mean()
+            case _:
+                assert_never(event)
 
     def _mean(self) -> tuple[Wave, Wave | None]:
         controls = [t.control for t in self._judged if t.control is not None]
@@ -159,16 +163,13 @@ class Course:
 
     def state_spans(self, stop: int) -> list[tuple[int, int, str]]:
         """(first sample, end, state) of each stretch up to ``stop``."""
-        changes = [(0, "UNKNOWN"), *self.states]
-        ends = [*(first for first, _ in self.states), stop]
-        return [(a, b, state) for (a, state), b in zip(changes, ends, strict=True) if b > a]
+        spans = pairwise([(0, "UNKNOWN"), *self.states, (stop, "")])
+        return [(first, end, state) for (first, state), (end, _) in spans if end > first]
 
     def hold_spans(self, stop: int) -> list[tuple[int, int, tuple[str, ...]]]:
         """(first sample, end, reasons) of each stretch up to ``stop`` in which the state was held."""
-        ends = [*(first for first, _ in self.holds[1:]), stop]
-        return [
-            (a, b, reasons) for (a, reasons), b in zip(self.holds, ends, strict=True) if reasons and b > a
-        ]
+        spans = pairwise([*self.holds, (stop, ())])
+        return [(first, end, reasons) for (first, reasons), (end, _) in spans if reasons and end > first]
 
 
 def _cut(response: Response, row: int, stretch: tuple[int, int]) -> Wave:
