@@ -14,6 +14,7 @@ kernels = Extension(
     py_limited_api=True,
     # a fused multiply-add rounds once where scipy's sosfilt rounds twice
     extra_compile_args=["/O2"] if sys.platform == "win32" else ["-O3", "-ffp-contract=off"],
+    libraries=[] if sys.platform == "win32" else ["m"],
     optional=True,  # without a compiler or Python's headers the scipy path does the same work, bit for bit
 )
 

@@ -1251,6 +1251,382 @@ static PyType_Spec swings_spec = {
     .slots = swings_slots,
 };
 
+/* What chance makes of a background: ionm/quality.py and ionm/detectors/background.py. */
+
+/* quality.NullTail */
+typedef struct {
+    Py_ssize_t n, capacity, oldest;
+    double *ordered; /* capacity + 1: logarithms, rising */
+    double *recent;  /* capacity: the same in the order in which they came, a ring */
+    double share, u, xi;
+    double xi_prior, u_prior, prior_count, tail_count, tail_share; /* the constants of the Python class */
+} null_tail;
+
+/* Places of the first value of at least z and of the first beyond it. */
+static Py_ssize_t first_from(const null_tail *null, double z, int beyond)
+{
+    Py_ssize_t low = 0, high = null->n;
+    while (low < high) {
+        const Py_ssize_t middle = low + (high - low) / 2;
+        if (null->ordered[middle] < z || (beyond && null->ordered[middle] == z))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void shift(double *from, Py_ssize_t by, Py_ssize_t n)
+{
+    memmove(from + by, from, sizeof(double) * (size_t)n);
+}
+
+/* Remember a statistic above zero. */
+static void null_remember(null_tail *null, double value)
+{
+    const double z = log(value);
+    if (null->n == null->capacity) {
+        const Py_ssize_t place = first_from(null, null->recent[null->oldest], 0);
+        null->n--;
+        shift(null->ordered + place + 1, -1, null->n - place);
+    }
+    const Py_ssize_t place = first_from(null, z, 1);
+    shift(null->ordered + place, 1, null->n - place);
+    null->ordered[place] = z;
+    null->n++;
+    null->recent[null->oldest] = z;
+    null->oldest = (null->oldest + 1) % null->capacity;
+}
+
+static void null_fit(null_tail *null)
+{
+    const Py_ssize_t n = null->n;
+    if (n == 0)
+        return;
+    const double prior = null->prior_count, count = greater(rint(null->tail_share * (double)n), null->tail_count);
+    const Py_ssize_t begin = count < (double)n ? n - (Py_ssize_t)count : 3 * n / 4;
+    const double first = null->ordered[begin], weight = (double)n / ((double)n + prior);
+    double excess = 0.0;
+    for (Py_ssize_t i = begin; i < n; i++)
+        excess += null->ordered[i] - first;
+    null->share = lesser(count / (double)n, 0.25);
+    null->u = weight * first + (1.0 - weight) * null->u_prior;
+    null->xi = (excess + prior * null->xi_prior) / (lesser((double)(n / 4 + 1), count) + prior);
+}
+
+static double null_p_value(const null_tail *null, double value)
+{
+    if (value <= 0.0)
+        return 1.0;
+    const double z = log(value);
+    if (z > null->u)
+        return null->share * exp(-(z - null->u) / null->xi);
+    const Py_ssize_t above = null->n - first_from(null, z, 0);
+    return greater((double)(above + 1) / (double)(null->n + 1), null->share);
+}
+
+static double null_median(const null_tail *null)
+{
+    return null->n ? exp(null->ordered[null->n / 2]) : 0.0;
+}
+
+static double null_threshold(const null_tail *null, double p_value)
+{
+    return exp(null->u + null->xi * log(null->share / p_value));
+}
+
+static void null_free(null_tail *null)
+{
+    PyMem_Free(null->ordered);
+    PyMem_Free(null->recent);
+}
+
+/* A fresh memory, with the constants of the Python class; -1 with an exception. */
+static int null_start(null_tail *null, Py_ssize_t capacity)
+{
+    static const char *const names[] = {"XI_PRIOR", "U_PRIOR", "PRIOR_COUNT", "TAIL_COUNT", "TAIL_SHARE"};
+    double *const values[] = {&null->xi_prior, &null->u_prior, &null->prior_count, &null->tail_count,
+                              &null->tail_share};
+    if (capacity < 1 || capacity > INT32_MAX) {
+        PyErr_Format(PyExc_ValueError, "need a capacity of at least 1, got %zd", capacity);
+        return -1;
+    }
+    PyObject *class = from_module("ionm.quality", "NullTail");
+    for (int i = 0; class && i < 5; i++) {
+        PyObject *value = PyObject_GetAttrString(class, names[i]);
+        *values[i] = value ? PyFloat_AsDouble(value) : -1.0;
+        Py_XDECREF(value);
+        if (PyErr_Occurred())
+            Py_CLEAR(class);
+    }
+    if (class == NULL)
+        return -1;
+    Py_DECREF(class);
+    null->capacity = capacity;
+    null->ordered = ALLOCATE(capacity, double);
+    null->recent = ALLOCATE(capacity, double);
+    null->share = 0.25;
+    null->u = null->u_prior;
+    null->xi = null->xi_prior;
+    if (null->ordered && null->recent)
+        return 0;
+    PyErr_NoMemory();
+    return -1;
+}
+
+typedef struct {
+    PyObject_HEAD
+    null_tail null;
+} NullTail;
+
+static PyObject *NullTail_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"capacity", NULL};
+    Py_ssize_t capacity = 256;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|n", names, &capacity))
+        return NULL;
+    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    NullTail *self = (NullTail *)alloc(type, 0);
+    if (self && null_start(&self->null, capacity) < 0)
+        Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+static void NullTail_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    null_free(&((NullTail *)object)->null);
+    freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    free_object(object);
+    Py_DECREF(type);
+}
+
+static Py_ssize_t NullTail_length(PyObject *object)
+{
+    return ((NullTail *)object)->null.n;
+}
+
+static PyObject *NullTail_extend(PyObject *object, PyObject *values)
+{
+    null_tail *null = &((NullTail *)object)->null;
+    PyObject *list = PySequence_List(values);
+    if (list == NULL)
+        return NULL;
+    const Py_ssize_t n = PyList_Size(list);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        const double value = PyFloat_AsDouble(PyList_GetItem(list, i));
+        if (!(value > 0.0) && !PyErr_Occurred())
+            PyErr_Format(PyExc_ValueError, "need a statistic above zero, got %R", PyList_GetItem(list, i));
+        if (PyErr_Occurred())
+            break;
+        null_remember(null, value);
+    }
+    Py_DECREF(list);
+    if (PyErr_Occurred())
+        return NULL;
+    null_fit(null);
+    return Py_NewRef(Py_None);
+}
+
+static PyObject *NullTail_p_value(PyObject *object, PyObject *value)
+{
+    const double x = PyFloat_AsDouble(value);
+    return PyErr_Occurred() ? NULL : PyFloat_FromDouble(null_p_value(&((NullTail *)object)->null, x));
+}
+
+static PyObject *NullTail_median(PyObject *object, PyObject *nothing)
+{
+    (void)nothing;
+    return PyFloat_FromDouble(null_median(&((NullTail *)object)->null));
+}
+
+static PyObject *NullTail_threshold(PyObject *object, PyObject *p_value)
+{
+    const double p = PyFloat_AsDouble(p_value);
+    return PyErr_Occurred() ? NULL : PyFloat_FromDouble(null_threshold(&((NullTail *)object)->null, p));
+}
+
+static PyMethodDef null_tail_methods[] = {
+    {"extend", NullTail_extend, METH_O, "extend(values)\n\nSee ionm.quality.NullTail.extend."},
+    {"p_value", NullTail_p_value, METH_O, "p_value(value)\n\nSee ionm.quality.NullTail.p_value."},
+    {"median", NullTail_median, METH_NOARGS, "median()\n\nSee ionm.quality.NullTail.median."},
+    {"threshold", NullTail_threshold, METH_O, "threshold(p_value)\n\nSee ionm.quality.NullTail.threshold."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot null_tail_slots[] = {
+    {Py_tp_doc, "NullTail(capacity=256)\n\nSee ionm.quality.NullTail."},
+    {Py_tp_new, (void *)NullTail_new},
+    {Py_tp_dealloc, (void *)NullTail_dealloc},
+    {Py_tp_methods, (void *)null_tail_methods},
+    {Py_sq_length, (void *)NullTail_length},
+    {0, NULL},
+};
+
+static PyType_Spec null_tail_spec = {
+    .name = "ionm._kernels.NullTail",
+    .basicsize = sizeof(NullTail),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = null_tail_slots,
+};
+
+#define MEMORY 16  /* of that name in ionm/detectors/background.py */
+#define TINY 1e-12 /* of that name there, in V */
+
+typedef struct {
+    PyObject_HEAD
+    null_tail null;
+    Py_ssize_t count; /* sweeps followed */
+    double variances[MEMORY], swings[MEMORY];
+    double variance, swing;
+} Background;
+
+static PyObject *Background_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    if ((kwargs && PyDict_Size(kwargs)) || !PyArg_ParseTuple(args, "")) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_TypeError, "Background takes no keywords");
+        return NULL;
+    }
+    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Background *self = (Background *)alloc(type, 0);
+    if (self && null_start(&self->null, 256) < 0)
+        Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+static void Background_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    null_free(&((Background *)object)->null);
+    freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    free_object(object);
+    Py_DECREF(type);
+}
+
+/* The value of a rank among MEMORY ones. */
+static double of_rank(const double *values, int rank)
+{
+    double ordered[MEMORY];
+    for (int i = 0; i < MEMORY; i++) {
+        int place = i;
+        for (; place > 0 && ordered[place - 1] > values[i]; place--)
+            ordered[place] = ordered[place - 1];
+        ordered[place] = values[i];
+    }
+    return ordered[rank];
+}
+
+static void follow(Background *self, double variance, double swing)
+{
+    const int repeat = self->count ? 1 : MEMORY;
+    for (int i = 0; i < repeat; i++) {
+        self->variances[(self->count + i) % MEMORY] = variance;
+        self->swings[(self->count + i) % MEMORY] = swing;
+    }
+    self->count++;
+    self->variance = of_rank(self->variances, 3 * MEMORY / 4);
+    self->swing = of_rank(self->swings, MEMORY / 2);
+}
+
+/* Number i of a tuple. */
+static double number(PyObject *tuple, Py_ssize_t i)
+{
+    return PyFloat_AsDouble(PyTuple_GetItem(tuple, i));
+}
+
+static PyObject *Background_noise(PyObject *object, PyObject *read)
+{
+    Background *self = (Background *)object;
+    PyObject *prominences, *energies, *ranges, *ignored;
+    double window;
+    if (!PyArg_ParseTuple(read, "OOOdO!O!O!", &ignored, &ignored, &ignored, &window, &PyTuple_Type, &prominences,
+                          &PyTuple_Type, &energies, &PyTuple_Type, &ranges))
+        return NULL;
+    const Py_ssize_t count = PyTuple_Size(energies);
+    if (PyTuple_Size(prominences) != count || PyTuple_Size(ranges) != count) {
+        PyErr_Format(PyExc_ValueError, "need as many prominences and ranges as energies, got %R", read);
+        return NULL;
+    }
+    const double past = self->variance;
+    if (count == 0)
+        return self->count ? PyFloat_FromDouble(sqrt(past)) : Py_NewRef(Py_None);
+    double energy = 0.0, swing = 0.0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const double range = number(ranges, i);
+        energy += number(energies, i);
+        swing += range * range;
+        number(prominences, i);
+    }
+    if (PyErr_Occurred())
+        return NULL;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const double own = number(energies, i), size = number(prominences, i);
+        const double others = count > 1 ? (energy - own) / (double)(count - 1) : own;
+        const double beside = sqrt(greater(past, others));
+        if (size > 0.0 && beside > TINY)
+            null_remember(&self->null, size / beside);
+    }
+    null_fit(&self->null);
+    const double variance = energy / (double)count;
+    follow(self, variance, swing / (double)count);
+    return PyFloat_FromDouble(sqrt(greater(past, variance)));
+}
+
+static PyObject *Background_chance(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (wants("chance", 2, nargs) < 0)
+        return NULL;
+    const double statistic = PyFloat_AsDouble(args[0]), share = PyFloat_AsDouble(args[1]);
+    if (PyErr_Occurred())
+        return NULL;
+    return PyFloat_FromDouble(1.0 - pow(1.0 - null_p_value(&((Background *)object)->null, statistic), share));
+}
+
+static PyObject *Background_threshold(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (wants("threshold", 2, nargs) < 0)
+        return NULL;
+    const double p_value = PyFloat_AsDouble(args[0]), share = PyFloat_AsDouble(args[1]);
+    if (PyErr_Occurred())
+        return NULL;
+    return PyFloat_FromDouble(null_threshold(&((Background *)object)->null, p_value / share));
+}
+
+static PyObject *Background_amplitude(PyObject *object, PyObject *swing)
+{
+    const double size = PyFloat_AsDouble(swing);
+    if (PyErr_Occurred())
+        return NULL;
+    return PyFloat_FromDouble(sqrt(greater(size * size - ((Background *)object)->swing, 0.0)));
+}
+
+static PyMethodDef background_methods[] = {
+    {"noise", Background_noise, METH_O, "noise(read)\n\nSee ionm.detectors.background.Background.noise."},
+    {"chance", (PyCFunction)(void (*)(void))Background_chance, METH_FASTCALL,
+     "chance(statistic, share)\n\nSee ionm.detectors.background.Background.chance."},
+    {"threshold", (PyCFunction)(void (*)(void))Background_threshold, METH_FASTCALL,
+     "threshold(p_value, share)\n\nSee ionm.detectors.background.Background.threshold."},
+    {"amplitude", Background_amplitude, METH_O,
+     "amplitude(swing)\n\nSee ionm.detectors.background.Background.amplitude."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot background_slots[] = {
+    {Py_tp_doc, "Background()\n\nSee ionm.detectors.background.Background."},
+    {Py_tp_new, (void *)Background_new},
+    {Py_tp_dealloc, (void *)Background_dealloc},
+    {Py_tp_methods, (void *)background_methods},
+    {0, NULL},
+};
+
+static PyType_Spec background_spec = {
+    .name = "ionm._kernels.Background",
+    .basicsize = sizeof(Background),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = background_slots,
+};
+
 static PyObject *path_names(void)
 {
     path_type paths[4];
@@ -1300,7 +1676,9 @@ PyMODINIT_FUNC PyInit__kernels(void)
         module = PyModule_Create(&module_definition);
     if (module
         && (PyModule_AddObjectRef(module, "PATHS", names) < 0 || add_type(module, "Cascade", &cascade_spec) < 0
-            || add_type(module, "Swings", &swings_spec) < 0 || add_type(module, "Course", &course_spec) < 0)) {
+            || add_type(module, "Swings", &swings_spec) < 0 || add_type(module, "Course", &course_spec) < 0
+            || add_type(module, "NullTail", &null_tail_spec) < 0
+            || add_type(module, "Background", &background_spec) < 0)) {
         Py_DECREF(module);
         module = NULL;
     }

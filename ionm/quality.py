@@ -8,6 +8,14 @@ from collections import deque
 from collections.abc import Iterable
 
 
+def in_order(values: Iterable[float]) -> float:
+    """Sum from left to right (``sum`` does so only up to Python 3.11)."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
 class NullTail:
     """Chance that noise alone gives a statistic as large as the one seen.
 
@@ -31,6 +39,8 @@ class NullTail:
     Its slope ``xi`` is the mean excess of the logarithms (Hill BM, Ann Stat 1975;3:1163-74);
     slope and begin ``u`` are shrunk towards `XI_PRIOR` and `U_PRIOR` with the weight of
     `PRIOR_COUNT` values, so that the first sweeps of a case can be judged too.
+
+    The compiled form gives the same bits; take it by ``fastest(NullTail)``.
     """
 
     XI_PRIOR = 0.25  # simulated: Gaussian noise of 5 to 40 degrees of freedom gives 0.1 to 0.25
@@ -67,7 +77,7 @@ class NullTail:
         count = max(self.TAIL_COUNT, round(self.TAIL_SHARE * n))
         begin = n - count if count < n else (3 * n) // 4  # of few values the upper quarter is the tail
         first = ordered[begin]
-        excess = math.fsum(ordered[begin:]) - first * (n - begin)
+        excess = in_order([z - first for z in ordered[begin:]])
         weight = n / (n + prior)
         self._share = min(0.25, count / n)
         self._u = weight * first + (1 - weight) * self.U_PRIOR

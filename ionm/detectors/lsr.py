@@ -18,24 +18,19 @@ however large, does not count: it has no turn.
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ionm.compiled import fastest
+from ionm.detectors.background import TINY, Background
 from ionm.detectors.swing import Geometry, Reading, Swings
 from ionm.detectors.tail import Tail
 from ionm.detectors.waveform import Course, whole
 from ionm.errors import SetupError
 from ionm.events import Measurement, Sweep
-from ionm.quality import NullTail
 from ionm.sweeps import Layout
-
-TINY = 1e-12
-"""Noise that no amplifier falls below, in V; keeps a dead channel from dividing by zero."""
 
 PASS = 0.72
 """Share of a response's peak to peak that the band lets through, for the detection limit.
@@ -47,10 +42,6 @@ SHALLOW = 0.1
 """Share of its swing by which a response must stand out on its shallower side. A response in silence
 stands out by half its peak to peak or more; a ripple on the flank of a larger deflection by less than
 a tenth (our choice)."""
-
-MEMORY = 16
-"""Sweeps whose backgrounds are remembered as the neighbours' (our choice: a quarter of a minute at one
-stimulus a second). Their upper quartile is taken, so that a change is followed after twelve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,27 +108,8 @@ class Lsr:
         return RunningLsr(self, layout)
 
 
-class _Past:
-    """What the backgrounds of the last sound sweeps of one row were like."""
-
-    def __init__(self) -> None:
-        self._variances: deque[float] = deque(maxlen=MEMORY)  # of the band, in V^2
-        self._swings: deque[float] = deque(maxlen=MEMORY)  # mean square of the peak to peak, in V^2
-        self.known = False
-        self.variance = 0.0
-        self.swing = 0.0
-
-    def follow(self, variance: float, swing: float) -> None:
-        """Take one sound sweep's background; the first stands for all that came before it."""
-        for memory, value in ((self._variances, variance), (self._swings, swing)):
-            memory.extend((value,) if self.known else (value,) * MEMORY)
-        self.known = True
-        self.variance = sorted(self._variances)[3 * MEMORY // 4]
-        self.swing = sorted(self._swings)[MEMORY // 2]
-
-
 @dataclass(frozen=True, slots=True)
-class _Background:
+class _Stretch:
     """One stretch without a response: its columns, and its bins as `swing.swings` takes them."""
 
     columns: slice
@@ -165,9 +137,8 @@ class RunningLsr:
         self._swings = fastest(Swings)(geometry)
         self._course = fastest(Course)(self._needed, lead, round(spec.phase * fs), tail.decays(times))
         self._whole = fastest(whole)
-        self._backgrounds = [_background(stretch, geometry, layout) for stretch in spec.background]
-        self._nulls = [NullTail() for _ in layout.rows]
-        self._pasts = [_Past() for _ in layout.rows]
+        self._stretches = [_stretch(background, geometry, layout) for background in spec.background]
+        self._backgrounds = [fastest(Background)() for _ in layout.rows]
         self._share = 1.0
 
     def push(self, sweep: Sweep, reasons: Sequence[str | None]) -> list[Measurement]:
@@ -183,60 +154,30 @@ class RunningLsr:
         if not self._spec.crosstalk or reference is None or not whole(valid, reference, self._needed):
             reference = None
         bins = NO_BACKGROUND
-        for background in self._backgrounds:
-            if all([whole(valid, row, background.columns) for row in sound]):
-                bins, self._share = background.bins, background.share
+        for stretch in self._stretches:
+            if all(whole(valid, row, stretch.columns) for row in sound):
+                bins, self._share = stretch.bins, stretch.share
                 break
-        found = []
-        for i, read in enumerate(self._swings.read(sweep.data, bins, reference)):
-            noise = self._noise(i, read) if why[i] is None else 0.0
-            if why[i] is not None:
-                found.append(Measurement(None, reason=why[i]))
-            elif not self._pasts[i].known:
-                found.append(Measurement(None, reason="gap"))
-            elif noise <= TINY:
-                found.append(Measurement(None, reason="electrode_off"))
-            else:
-                found.append(self._judge(sweep, i, noise, read))
-        return found
+        reads = self._swings.read(sweep.data, bins, reference)
+        return [
+            Measurement(None, reason=reason) if reason is not None else self._judge(sweep, i, read)
+            for i, (reason, read) in enumerate(zip(why, reads, strict=True))
+        ]
 
-    def _noise(self, i: int, read: Reading) -> float:
-        """RMS of the background in the band, in V; what this sweep shows of it is remembered.
-
-        It is that of the sweep or that of its neighbours, whichever is larger: in a background of
-        sparse motor unit potentials the sweep's own may be silent by chance. A stretch that serves
-        as an example of noise is not part of the noise it is compared with, just as the search
-        window is not.
-        """
-        past, energies = self._pasts[i].variance, read.energies
-        count = len(energies)
-        if count == 0:
-            return math.sqrt(past)
-        total = math.fsum(energies)
-        variance = total / count
-        others = [(total - energy) / (count - 1) for energy in energies] if count > 1 else energies
-        beside = [math.sqrt(max(other, past)) for other in others]
-        self._nulls[i].extend(
-            [
-                size / rms
-                for size, rms in zip(read.prominences, beside, strict=True)
-                if size > 0 and rms > TINY
-            ]
-        )
-        self._pasts[i].follow(variance, math.fsum([size * size for size in read.ranges]) / count)
-        return math.sqrt(max(variance, past))
-
-    def _judge(self, sweep: Sweep, i: int, noise: float, read: Reading) -> Measurement:
-        null, share, spec = self._nulls[i], self._share, self._spec
+    def _judge(self, sweep: Sweep, i: int, read: Reading) -> Measurement:
+        background, share, spec = self._backgrounds[i], self._share, self._spec
+        noise = background.noise(read)
+        if noise is None or noise <= TINY:
+            return Measurement(None, reason="gap" if noise is None else "electrode_off")
         statistic = read.window / noise
-        p_value = 1 - (1 - null.p_value(statistic)) ** share
+        p_value = background.chance(statistic, share)
         # noise moves a swing by about its own RMS: 1.28 of them for nine in ten
-        limit = max(spec.floor, (null.threshold(spec.alpha / share) + 1.28) * noise / PASS)
+        limit = max(spec.floor, (background.threshold(spec.alpha, share) + 1.28) * noise / PASS)
         if p_value < spec.alpha:
             row = self._layout.rows[i]
             shape = self._course.shape(sweep.data, row, read.level, read.copy, read.weights, noise)
             begin, peak, prominence, swing = shape
-            amplitude = math.sqrt(max(swing**2 - self._pasts[i].swing, 0.0))
+            amplitude = background.amplitude(swing)
             if amplitude >= spec.floor and prominence >= max(spec.floor / 2, SHALLOW * swing):
                 fs, delay = self._layout.fs, self._layout.delay
                 zero = self._needed.start - self._layout.zero
@@ -278,10 +219,10 @@ def _geometry(spec: Lsr, layout: Layout) -> tuple[Geometry, Tail]:
     return geometry, tail
 
 
-def _background(stretch: tuple[float, float], g: Geometry, layout: Layout) -> _Background:
+def _stretch(stretch: tuple[float, float], g: Geometry, layout: Layout) -> _Stretch:
     columns = layout.columns(stretch)
     first = max(0, -(-(columns.start - g.offset) // g.bin))
     available = min(g.n_bins, (columns.stop - g.offset) // g.bin) - first
     wanted = g.window.stop - g.window.start
     width = min(wanted, available)
-    return _Background(columns, (first, width, available // width), wanted / width)
+    return _Stretch(columns, (first, width, available // width), wanted / width)

@@ -67,7 +67,7 @@ class RunningMWave:
         size = self._window.stop - self._window.start
         self._course = fastest(Course)(self._window, 0, round(REST * layout.fs), np.zeros((0, size)))
         self._extent, self._whole = fastest(extent), fastest(whole)
-        self._null = NullTail()
+        self._null = fastest(NullTail)()
         self._noise: float | None = None
 
     def push(self, sweep: Sweep, reason: str | None) -> Measurement:
