@@ -57,8 +57,11 @@ def format_mark(kind: str, name: str, attributes: Mapping[str, object] | None = 
     Raises
     ------
     ValueError
-        If a key or value holds a "/" (it would be read as two parts).
+        If it would not read back: a name that is empty or holds a "/", a key or value that holds
+        a "/", a key that holds a "=".
     """
+    if not name or "/" in name:
+        raise ValueError(f'a mark needs a name without "/", got {name!r}')
     if kind == "note" and name == "text":
         return f"note/text/{(attributes or {}).get('text', '')}"
     parts = [kind, name]
@@ -66,5 +69,7 @@ def format_mark(kind: str, name: str, attributes: Mapping[str, object] | None = 
         part = f"{key}={value}"
         if "/" in part:
             raise ValueError(f'a mark cannot hold "/" in a key or value, got {part!r}')
+        if "=" in key:
+            raise ValueError(f'a mark cannot hold "=" in a key, got {key!r}')
         parts.append(part)
     return "/".join(parts)
