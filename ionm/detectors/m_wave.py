@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ionm.compiled import fastest
-from ionm.detectors.lsr import TINY
+from ionm.detectors.background import TINY
 from ionm.detectors.waveform import Course, extent, whole
 from ionm.events import Measurement, Sweep
 from ionm.quality import NullTail
