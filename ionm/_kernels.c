@@ -797,7 +797,7 @@ static PyObject *named(PyObject *type, PyObject *fields)
     return result;
 }
 
-PyDoc_STRVAR(whole_doc, "whole(valid, row, columns)\n\nSee ionm.detectors.waveform.whole.");
+PyDoc_STRVAR(whole_doc, "whole(valid, rows, columns)\n\nSee ionm.detectors.waveform.whole.");
 
 static PyObject *whole(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -806,12 +806,16 @@ static PyObject *whole(PyObject *module, PyObject *const *args, Py_ssize_t nargs
     (void)module;
     if (wants("whole", 3, nargs) < 0 || open_rows(args[0], '?', &valid) < 0)
         return NULL;
-    PyObject *result = NULL;
-    const Py_ssize_t row = index_of(args[1], valid.shape[0]);
-    if (row >= 0 && stretch_of(args[2], valid.shape[1], &first, &size) == 0)
-        result = PyBool_FromLong(!memchr((const char *)valid.buf + row * valid.strides[0] + first, 0, (size_t)size));
+    int is_whole = 1;
+    if (!PyTuple_Check(args[1]))
+        PyErr_Format(PyExc_TypeError, "need rows as a tuple, got %R", args[1]);
+    else if (stretch_of(args[2], valid.shape[1], &first, &size) == 0)
+        for (Py_ssize_t i = 0; is_whole && i < PyTuple_Size(args[1]); i++) {
+            const Py_ssize_t row = index_of(PyTuple_GetItem(args[1], i), valid.shape[0]);
+            is_whole = row >= 0 && !memchr((char *)valid.buf + row * valid.strides[0] + first, 0, (size_t)size);
+        }
     PyBuffer_Release(&valid);
-    return result;
+    return PyErr_Occurred() ? NULL : PyBool_FromLong(is_whole);
 }
 
 /* Row `row` of float64 rows. */
@@ -820,21 +824,25 @@ static const double *row_of(const Py_buffer *data, Py_ssize_t row)
     return (const double *)data->buf + row * (data->strides[0] / (Py_ssize_t)sizeof(double));
 }
 
-PyDoc_STRVAR(extent_doc, "extent(data, row, columns)\n\nSee ionm.detectors.waveform.extent.");
+PyDoc_STRVAR(extent_doc, "extent(data, row, columns, length)\n\nSee ionm.detectors.waveform.extent.");
 
 static PyObject *extent(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     Py_buffer data;
     Py_ssize_t first, n;
     (void)module;
-    if (wants("extent", 3, nargs) < 0 || open_rows(args[0], 'd', &data) < 0)
+    if (wants("extent", 4, nargs) < 0)
+        return NULL;
+    const Py_ssize_t length = index_of(args[3], PY_SSIZE_T_MAX);
+    if (length < 0 || open_rows(args[0], 'd', &data) < 0)
         return NULL;
     PyObject *result = NULL;
     const Py_ssize_t row = index_of(args[1], data.shape[0]);
     if (row >= 0 && stretch_of(args[2], data.shape[1], &first, &n) == 0) {
         const double *x = row_of(&data, row) + first;
         const double mean = total(x, n) / (double)n;
-        const double found[3] = {mean, total_square_about(x, mean, n) / (double)n, peak_to_peak(x, n)};
+        const double found[3] = {mean, total_square_about(x, mean, n) / (double)n,
+                                 peak_to_peak(x, length < n ? length : n)};
         result = floats(found, 3);
     }
     PyBuffer_Release(&data);

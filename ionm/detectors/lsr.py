@@ -145,17 +145,21 @@ class RunningLsr:
         """Judge the layout's rows of one sweep; ``reasons``: per row why it cannot be judged, or None."""
         rows, reference, valid, whole = self._layout.rows, self._layout.reference, sweep.valid, self._whole
         why = [
-            reason if reason is not None or whole(valid, row, self._needed) else "gap"
+            reason if reason is not None or whole(valid, (row,), self._needed) else "gap"
             for row, reason in zip(rows, reasons, strict=True)
         ]
-        sound = [row for row, reason in zip(rows, why, strict=True) if reason is None]
+        sound = (
+            rows
+            if not any(why)
+            else tuple(row for row, reason in zip(rows, why, strict=True) if reason is None)
+        )
         if not sound:
             return [Measurement(None, reason=reason) for reason in why]
-        if not self._spec.crosstalk or reference is None or not whole(valid, reference, self._needed):
+        if not self._spec.crosstalk or reference is None or not whole(valid, (reference,), self._needed):
             reference = None
         bins = NO_BACKGROUND
         for stretch in self._stretches:
-            if all(whole(valid, row, stretch.columns) for row in sound):
+            if whole(valid, sound, stretch.columns):
                 bins, self._share = stretch.bins, stretch.share
                 break
         reads = self._swings.read(sweep.data, bins, reference)

@@ -64,43 +64,42 @@ class RunningMWave:
         self._row = layout.rows[0]
         self._window = layout.columns(spec.window)
         self._backgrounds = [layout.columns(stretch) for stretch in spec.background]
-        size = self._window.stop - self._window.start
-        self._course = fastest(Course)(self._window, 0, round(REST * layout.fs), np.zeros((0, size)))
+        self._size = self._window.stop - self._window.start
+        self._course = fastest(Course)(self._window, 0, round(REST * layout.fs), np.zeros((0, self._size)))
         self._extent, self._whole = fastest(extent), fastest(whole)
         self._null = fastest(NullTail)()
         self._noise: float | None = None
 
     def push(self, sweep: Sweep, reason: str | None) -> Measurement:
         """Measure one sweep; ``reason`` says why it cannot be judged, or None."""
-        data, valid, row, window = sweep.data, sweep.valid, self._row, self._window
         if reason is not None:
             return Measurement(None, reason=reason)
-        level = float(data[row, window.start])
+        data, valid, row, window, null = sweep.data, sweep.valid, self._row, self._window, self._null
         for background in self._backgrounds:
-            if self._whole(valid, row, background):
-                level, square, _ = self._extent(data, row, background)
+            if self._whole(valid, (row,), background):
+                # a swing is compared with that of a window's length
+                level, square, swing = self._extent(data, row, background, self._size)
                 self._noise = math.sqrt(square)
-                # as long as the window, whose swing it is to be compared with
-                alike = slice(
-                    background.start, min(background.stop, background.start + window.stop - window.start)
-                )
-                swing = self._extent(data, row, alike)[2]
                 if self._noise > TINY and swing > 0:
-                    self._null.extend((swing / self._noise,))
+                    null.extend((swing / self._noise,))
                 break
-        if self._noise is None or not self._whole(valid, row, window):
-            return Measurement(None, reason="gap")
-        if self._noise <= TINY:
-            return Measurement(None, reason="electrode_off")
+        else:
+            level = float(data[row, window.start])
         noise = self._noise
-        size = self._extent(data, row, window)[2]
+        if noise is None or not self._whole(valid, (row,), window):
+            return Measurement(None, reason="gap")
+        if noise <= TINY:
+            return Measurement(None, reason="electrode_off")
+        alpha, floor = self._spec.alpha, self._spec.floor
+        size = self._extent(data, row, window, self._size)[2]
         statistic = size / noise
-        p_value = self._null.p_value(statistic)
-        limit = max(self._spec.floor, (self._null.threshold(self._spec.alpha) + 1.28) * noise)
-        amplitude = math.sqrt(max(size * size - (self._null.median() * noise) ** 2, 0.0))
-        if p_value >= self._spec.alpha or amplitude < self._spec.floor:
+        p_value = null.p_value(statistic)
+        limit = max(floor, (null.threshold(alpha) + 1.28) * noise)
+        beside = null.median() * noise
+        amplitude = math.sqrt(max(size * size - beside * beside, 0.0))
+        if p_value >= alpha or amplitude < floor:
             return Measurement(False, None, None, None, statistic, p_value, noise, limit)
-        shape = self._course.shape(data, row, level, None, (), noise)
+        begin, peak, _, _ = self._course.shape(data, row, level, None, (), noise)
         fs, delay, zero = self._layout.fs, self._layout.delay, window.start - self._layout.zero
-        latency, peak_latency = (shape[0] + zero) / fs - delay, (shape[1] + zero) / fs - delay
+        latency, peak_latency = (begin + zero) / fs - delay, (peak + zero) / fs - delay
         return Measurement(True, amplitude, latency, peak_latency, statistic, p_value, noise, limit)

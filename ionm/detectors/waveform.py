@@ -175,19 +175,26 @@ class Course:
         return Shape(begin, found.index, found.prominence, found.swing)
 
 
-def whole(valid: Flags, row: int, columns: slice) -> bool:
-    """Whether every sample of a stretch of one row is valid; ``valid`` has shape (n_rows, n_samples)."""
-    return bool(valid[row, columns].all())
+def whole(valid: Flags, rows: tuple[int, ...], columns: slice) -> bool:
+    """Whether every sample of a stretch of some rows is valid; ``valid`` has shape (n_rows, n_samples)."""
+    return all(bool(valid[row, columns].all()) for row in rows)
 
 
-def extent(data: Samples, row: int, columns: slice) -> tuple[float, float, float]:
-    """Mean (V), mean square about it (V^2) and peak to peak (V) of a stretch of one row.
+def extent(data: Samples, row: int, columns: slice, length: int) -> tuple[float, float, float]:
+    """Mean (V) and mean square about it (V^2) of a stretch of one row; peak to peak (V) of its begin.
 
-    ``data`` has shape (n_rows, n_samples).
+    Parameters
+    ----------
+    data
+        Shape (n_rows, n_samples), in V.
+    row, columns
+        The stretch.
+    length
+        How many samples its begin is long, if there are as many.
     """
     trace = data[row, columns]
-    mean = total(trace) / trace.size
-    return mean, total(np.square(trace - mean)) / trace.size, float(trace.max() - trace.min())
+    mean, begin = total(trace) / trace.size, trace[:length]
+    return mean, total(np.square(trace - mean)) / trace.size, float(begin.max() - begin.min())
 
 
 def total(values: Samples) -> float:
