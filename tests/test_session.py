@@ -1,6 +1,7 @@
 """A session gives the same events, to the last bit, however its stream is cut into chunks."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ionm.compiled import paths
 from ionm.errors import SetupError, SignalError
 from ionm.events import Gap, Hold, NoteTaken, Response, StateChange
 from ionm.filters.montage import Derived, Montage
@@ -93,7 +95,7 @@ def exact(events):
 def streams(draw):
     """Stretches of one stream, with everything that may happen in an operating room."""
     n = draw(st.integers(2, 4)) * 5000
-    step = draw(st.integers(280, 420))
+    step = draw(st.integers(280, 420) | st.integers(600, 900))  # dense, or with room for marks of artefact
     triggers = alternating(n, step)
     places = st.integers(0, n - 1)
     for sample in draw(st.lists(places, max_size=4)):
@@ -122,7 +124,7 @@ def streams(draw):
     for row, first, length in draw(runs):
         data[row, first : first + length] = 1e-4  # an electrode that has come off
     for _, first, length in draw(runs):  # cautery: on every channel, often beyond the rails
-        part = data[:, first : first + length]
+        part = data[:, first : first + draw(st.sampled_from([1, 5])) * length]
         part += rng.normal(0, draw(st.sampled_from([2e-4, 3e-3])), part.shape)
     np.clip(data, -RAIL, RAIL, out=data)
 
@@ -193,6 +195,16 @@ def busy(n=15_000, start=0, seed=5):
     return moved(Chunk(data, np.isfinite(data), 0, tuple(triggers), notes), start)
 
 
+COURSE = [busy(20_000), moved(busy(20_000, seed=8), 40_000)]
+COURSE_EVENTS = exact(run(COURSE))
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_any_partition_of_a_course_with_loss_gap_and_return_gives_the_same_events(data):
+    assert exact(run(data.draw(partitions(COURSE)))) == COURSE_EVENTS
+
+
 def test_single_samples_give_the_same_events_bit_for_bit():
     stream = take(busy(), 8900, 12_900)
 
@@ -211,6 +223,13 @@ def test_the_reason_of_a_sweep_does_not_depend_on_the_cutting_where_two_coincide
     assert any('"cautery"' in text for text in whole)
     for step in (7, 33, 64, 1000):
         assert exact(run(cut(stream, range(0, n, step)))) == whole
+
+
+@pytest.mark.parametrize("path", paths())
+def test_every_compiled_path_gives_the_same_events_bit_for_bit(path, monkeypatch):
+    monkeypatch.setenv("IONM_KERNEL", path)
+
+    assert exact(run(COURSE)) == COURSE_EVENTS
 
 
 def test_the_simulated_stream_shows_responses_and_their_loss():
@@ -485,16 +504,18 @@ def test_another_stimulus_in_the_background_behind_the_window_blinds_it():
 
 def test_what_is_remembered_does_not_grow_with_the_stream():
     """Stimuli that are never cut, and clipping without a sweep, must be forgotten again."""
-    session = Session(MVD, INFO)
-    noise = np.random.default_rng(1).normal(0, 5e-6, (4, 5000))
+    session, n = Session(MVD, INFO), GRID // 2
+    noise = np.random.default_rng(1).normal(0, 5e-6, (4, n))
     noise[2, ::50] = RAIL
-    for second in range(30):
-        marks = [Trigger(5000 * second + at, "tes") for at in range(0, 5000, 500)]
-        session.push(chunk(noise, start=5000 * second, triggers=marks))
+    grown = []
+    tracemalloc.start()
+    for k in range(40):
+        marks = [Trigger(n * k + at, "tes") for at in range(0, n, 500)]
+        session.push(chunk(noise, start=n * k, triggers=marks))
+        grown.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
 
-    path = session._path
-    assert len(path._stimuli) < 20
-    assert max(len(spoilt._spans) for spoilt in path._spoilt.values()) < 200
+    assert grown[-1] - grown[9] < 20_000  # bytes; the clipped runs alone would be 300 000
 
 
 def test_a_nan_does_not_spread_where_no_filter_holds_it_back():
