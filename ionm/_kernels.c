@@ -975,7 +975,7 @@ static PyObject *Course_shape(PyObject *object, PyObject *const *args, Py_ssize_
     const Py_ssize_t n = self->n, lead = self->lead;
     turning found = turn(self->scratch + lead, n - lead, self->scratch + n, self->scratch + 2 * n);
     found.index += lead;
-    const Py_ssize_t earliest = self->rest < lead / 2 ? lead - 2 * self->rest : 0;
+    const Py_ssize_t earliest = self->rest <= lead / 2 ? lead - 2 * self->rest : 0;
     const double begin = onset(self->scratch, &found, noise, self->rest, earliest);
     return named(self->shape_type, Py_BuildValue("(dndd)", begin, found.index, found.prominence, found.swing));
 }

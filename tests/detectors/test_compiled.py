@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -75,6 +75,7 @@ def readings(draw):
 
 
 @compiled_only
+@settings(max_examples=400)
 @given(readings())
 def test_a_sweep_is_read_to_the_same_bits(case):
     geometry, data, background, reference = case
@@ -114,6 +115,7 @@ def courses(draw):
 
 
 @compiled_only
+@settings(max_examples=400)
 @given(courses())
 def test_a_response_has_its_shape_to_the_same_bits(case):
     course, arguments = case
@@ -130,7 +132,7 @@ def test_a_response_in_noise_has_its_onset_to_the_same_bits(noise, sign):
         begin, duration = rng.integers(60, 200), rng.integers(20, 120)
         u = (t - begin) / duration
         response = sign * np.where((u >= 0) & (u < 1), np.sin(2 * np.pi * u), 0.0)
-        course = (slice(0, 360), 50, 20, np.zeros((0, 360)))
+        course = (slice(0, 360), int(rng.integers(60)), 20, np.zeros((0, 360)))
         arguments = (np.array([response + noise * rng.normal(size=360)]), 0, 0.0, None, (), noise)
 
         found = kernels.Course(*course).shape(*arguments)
