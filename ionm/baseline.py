@@ -9,12 +9,13 @@ from enum import Enum
 from statistics import median
 
 from ionm.events import Measurement
+from ionm.quality import bet
 from ionm.stream import Trigger
 
 N_SWEEPS = 20
 """Valid sweeps of a baseline (design: twenty; at 1 Hz that is 20 s of stable recording)."""
 
-KEYS = ("side", "mA", "width", "pulses", "isi", "V")
+KEYS = ("side", "mA", "width", "pulses", "isi", "V", "intensity")
 """What a stimulus must share with the baseline to be compared with it."""
 
 LEAST_REPLICATES = 5
@@ -86,15 +87,11 @@ def _written(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ValidSweep:
-    """What a baseline keeps of one valid sweep.
-
-    ``evidence`` is the logarithm of the odds against noise that the sweep gives.
-    """
+    """What a baseline keeps of one valid sweep."""
 
     trigger: Trigger
     measurement: Measurement
     m_control: Measurement | None
-    evidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +141,7 @@ def certify(sweeps: Sequence[ValidSweep]) -> Baseline | str:
     if len(stimuli) > 1:
         return f"the stimulus varied: {'; '.join(sorted(map(str, stimuli)))}"
     present = [s.measurement for s in newest if s.measurement.present]
-    evidence = sum(s.evidence for s in newest)
+    evidence = sum(bet(s.measurement.chance) for s in newest)
     m_present = [s.m_control.amplitude for s in newest if s.m_control is not None and s.m_control.amplitude is not None]
     m_amplitude = median(m_present) if m_present else None
     triggers = [s.trigger.sample for s in newest]

@@ -71,6 +71,11 @@ class Measurement:
     detection_limit: float | None = None
     reason: str | None = None
 
+    @property
+    def chance(self) -> float:
+        """Chance of a sweep like this in noise alone; a swing too small to be a response counts as none."""
+        return self.p_value if self.present and self.p_value is not None else 1.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SweepMeasured:

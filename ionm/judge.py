@@ -13,9 +13,8 @@ of the states themselves stand in `ionm.states`, those of the baseline in `ionm.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from statistics import median
 
 from ionm.baseline import N_SWEEPS, Baseline, Stimulus, Strength, ValidSweep, certify
 from ionm.events import (
@@ -78,7 +77,10 @@ class Judge:
         self._branches = {
             d.name: _Branch(d, spec, info.fs, start) for d in spec.derivations if d.role == "lsr"
         }
-        self._at = {site: spec.at(site) for site in spec.sites}
+        self._at = {
+            site: [(d, self._branches.get(d.name)) for d in spec.at(site)] for site in spec.sites
+        }
+        self._seen: tuple[Mapping[str, str], Stimulus] = ({}, Stimulus(()))  # newest attributes and identity
         self._due = -1  # no derivation falls silent before this sample
 
     def begin(self, sample: int) -> list[Event]:
@@ -97,7 +99,8 @@ class Judge:
             (fact.sample, _RANK[type(fact)], fact) for fact in facts
         ]
         known += [(note.accepted, _RANK[Note], note) for note in notes]
-        known.sort(key=lambda item: item[:2])
+        if len(known) > 1:
+            known.sort(key=lambda item: item[:2])
         events: list[Event] = []
         for sample, _, item in known:
             if sample > self._due:
@@ -138,28 +141,32 @@ class Judge:
 
     def _sweep(self, fact: SweepMeasured) -> list[Event]:
         events: list[Event] = []
-        sweep, site = fact.sweep, fact.sweep.trigger.site
-        derivations = self._at[site]
+        sweep, trigger = fact.sweep, fact.sweep.trigger
+        rows = self._at[trigger.site]
         self._due = -1  # a valid sweep moves a deadline
-        controls = [m for d, m in zip(derivations, fact.measurements, strict=True) if d.role == "m_control"]
-        control = controls[0] if controls else None
-        for row, (derivation, measurement) in enumerate(zip(derivations, fact.measurements, strict=True)):
-            branch = self._branches.get(derivation.name)
+        if trigger.attributes != self._seen[0]:
+            self._seen = trigger.attributes, Stimulus.of(trigger)
+        stimulus = self._seen[1]
+        control = None
+        for (derivation, _), measurement in zip(rows, fact.measurements, strict=True):
+            if derivation.role == "m_control":
+                control = measurement
+        for row, ((derivation, branch), measurement) in enumerate(zip(rows, fact.measurements, strict=True)):
             shown, percent = measurement, None
             verdicts: list[Event] = []
             if branch is not None:
-                shown, percent, verdicts = branch.sweep(fact.sample, sweep.trigger, measurement, control)
+                shown, percent, verdicts = branch.sweep(fact.sample, trigger, stimulus, measurement, control)
             elif derivation.role == "m_control":
-                percent = self._percent_of_m(site, measurement)
+                percent = self._percent_of_m(trigger.site, measurement)
             events.append(
                 Response(
                     fact.sample,
                     self._spec.name,
                     derivation.name,
-                    site,
+                    trigger.site,
                     derivation.channel,
                     derivation.role,
-                    sweep.trigger,
+                    trigger,
                     shown,
                     percent,
                     sweep,
@@ -170,11 +177,12 @@ class Judge:
         return events
 
     def _percent_of_m(self, site: str, measurement: Measurement) -> float | None:
-        baselines = [b.baseline for b in self._branches.values() if b.derivation.site == site]
-        known = [b.m_amplitude for b in baselines if b is not None and b.m_amplitude is not None]
-        if not known or measurement.amplitude is None:
+        if measurement.amplitude is None:
             return None
-        return 100 * measurement.amplitude / known[0]
+        for _, branch in self._at[site]:
+            if branch is not None and branch.baseline is not None and branch.baseline.m_amplitude is not None:
+                return 100 * measurement.amplitude / branch.baseline.m_amplitude
+        return None
 
 
 class _Branch:
@@ -239,12 +247,18 @@ class _Branch:
     # sweeps
 
     def sweep(
-        self, sample: int, trigger: Trigger, measurement: Measurement, control: Measurement | None
+        self,
+        sample: int,
+        trigger: Trigger,
+        stimulus: Stimulus,
+        measurement: Measurement,
+        control: Measurement | None,
     ) -> tuple[Measurement, float | None, list[Event]]:
         """Take one sweep; what is shown of it, its percent of baseline, and what follows."""
         percent = self._percent(measurement.amplitude)
-        reason = self._reason(trigger, measurement, control)
-        valid = ValidSweep(trigger, measurement, control, Return.bet(_chance(measurement)))
+        strength = Strength.SAME if self.baseline is None else stimulus.against(self.baseline.stimulus)
+        reason = self._reason(strength, measurement, control)
+        valid = ValidSweep(trigger, measurement, control)
         if reason is not None:
             if reason in BY_STIMULUS and not self._marks:
                 self._keep(valid)
@@ -255,8 +269,7 @@ class _Branch:
             self._intervals.append(trigger.sample - self._last)
         self._last = trigger.sample
         self.silent = False
-        interval = median(self._intervals) if self._intervals else 0
-        self.deadline = int(sample + max(SILENCE * self._fs, SILENT_INTERVALS * interval))
+        self.deadline = sample + self._patience()
         events: list[Event] = []
         if self._reasons:
             standing = [r for _, r in self._marks]
@@ -264,7 +277,7 @@ class _Branch:
             events += self._release([r for r in taken_back if r not in standing], sample)
         if self._marks:
             return measurement, percent, events
-        if self._against(trigger) is Strength.ABOVE:
+        if strength is Strength.ABOVE:
             self._keep(valid)
             return measurement, percent, events
         if measurement.detection_limit is not None:
@@ -282,16 +295,23 @@ class _Branch:
             events += self._decide(sample, trigger, measurement)
         return measurement, percent, events
 
+    def _patience(self) -> int:
+        """How many samples may pass without a valid sweep."""
+        shortest = int(SILENCE * self._fs)
+        if not self._intervals or SILENT_INTERVALS * max(self._intervals) <= shortest:
+            return shortest
+        intervals = sorted(self._intervals)
+        return max(shortest, SILENT_INTERVALS * intervals[len(intervals) // 2])
+
     def _keep(self, valid: ValidSweep) -> None:
         self._newest.append(valid)
         self._untried += 1
 
-    def _reason(self, trigger: Trigger, measurement: Measurement, control: Measurement | None) -> str | None:
+    def _reason(self, strength: Strength, measurement: Measurement, control: Measurement | None) -> str | None:
         if measurement.present is None:
             return measurement.reason
         if self.baseline is None:
             return None
-        strength = self._against(trigger)
         if strength is Strength.BELOW:
             return "intensity_low"
         if strength is Strength.OTHER:
@@ -303,10 +323,6 @@ class _Branch:
         if control.amplitude is None or control.amplitude < M_LOST * self.baseline.m_amplitude:
             return "m_control_lost"
         return None
-
-    def _against(self, trigger: Trigger) -> Strength:
-        """How the stimulus compares with the baseline's."""
-        return Strength.SAME if self.baseline is None else Stimulus.of(trigger).against(self.baseline.stimulus)
 
     def _percent(self, amplitude: float | None) -> float | None:
         if self.baseline is None or self.baseline.amplitude is None or amplitude is None:
@@ -341,11 +357,11 @@ class _Branch:
 
     def _watch_noise(self, sample: int) -> list[Event]:
         limit = self._limit_percent()
-        if limit is None:
-            return []
-        if limit > 100 * NOISY:
+        if limit is not None and limit > 100 * NOISY:
             return self.hold("noise", sample)
-        return self._release(["noise"], sample) if limit < 100 * QUIET else []
+        if limit is not None and limit < 100 * QUIET and "noise" in self._reasons:
+            return self._release(["noise"], sample)
+        return []
 
     # states
 
@@ -385,7 +401,7 @@ class _Branch:
     def _decide(self, sample: int, trigger: Trigger, measurement: Measurement) -> list[Event]:
         present = bool(measurement.present)
         if self.state in (State.ABSENT, State.NOT_ELICITED):
-            chance = _chance(measurement) if self._at_its_place(measurement) else 1.0
+            chance = measurement.chance if self._at_its_place(measurement) else 1.0
             if not self._return.push(chance, trigger.sample):
                 return []
             since = self._return.since or trigger.sample
@@ -427,11 +443,6 @@ class _Branch:
         return StateChange(
             sample, self._spec.name, self.derivation.name, state, previous, since, percent, self._limit_percent(), reason
         )
-
-
-def _chance(measurement: Measurement) -> float:
-    """Chance of a sweep like this in noise alone; a swing too small to be a response counts as none."""
-    return measurement.p_value if measurement.present and measurement.p_value is not None else 1.0
 
 
 _RANK = {Gap: 0, ArtefactMark: 1, SweepMeasured: 2, Note: 3}

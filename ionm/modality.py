@@ -128,7 +128,14 @@ class RunningLsrPath:
         self._tests = {site: _SiteTests(spec.at(site), spec, self._cutter, info.fs, delay) for site in spec.sites}
         self._stimuli: list[int] = []  # those that may disturb a sweep that is still to come
         self._answer = info.samples(spec.answer)
+        self._end = info.samples(spec.response.window[1])
         self._spoilt = {name: _Spoilt(info.samples(spec.artefact.block)) for name in spec.channels}
+        begins = {"m_control": info.samples(spec.m_wave.window[0])}
+        first = info.samples(spec.response.clean_from)
+        # per site and row: where the channel is spoilt, and from where on that matters
+        self._rows = {
+            site: [(self._spoilt[d.channel], begins.get(d.role, first)) for d in spec.at(site)] for site in spec.sites
+        }
 
     def _start(self) -> None:
         self._look = LookAhead(self._ahead)
@@ -140,7 +147,8 @@ class RunningLsrPath:
 
     def push(self, chunk: Chunk) -> list[SweepMeasured | ArtefactMark]:
         """The facts that become known in this chunk, in the order in which they do."""
-        self._stimuli += [t.sample for t in chunk.triggers if t.site not in self._spec.harmless]
+        if chunk.triggers:
+            self._stimuli += [t.sample for t in chunk.triggers if t.site not in self._spec.harmless]
         return self._process(*self._look.push(chunk))
 
     def restart(self, sample: int) -> list[SweepMeasured | ArtefactMark]:
@@ -168,7 +176,8 @@ class RunningLsrPath:
         if not sweeps:
             return facts
         facts += [self._measure(sweep, sweep.sample + self._ahead) for sweep in sweeps]
-        facts.sort(key=lambda fact: fact.sample)
+        if len(facts) > 1:
+            facts.sort(key=lambda fact: fact.sample)
         return facts
 
     def _forget(self, horizon: int) -> None:
@@ -176,7 +185,8 @@ class RunningLsrPath:
         if self._stimuli and self._stimuli[0] <= horizon:
             self._stimuli = [s for s in self._stimuli if s > horizon]
         for spoilt in self._spoilt.values():
-            spoilt.forget(horizon)
+            if spoilt.spans:
+                spoilt.forget(horizon)
 
     def _note_clipping(self, chunk: Chunk, unclipped: Chunk) -> None:
         clipped = chunk.valid & ~unclipped.valid
@@ -189,27 +199,30 @@ class RunningLsrPath:
 
     def _measure(self, sweep: Sweep, known: int) -> SweepMeasured:
         trigger = sweep.trigger
-        end = trigger.sample + self._info.samples(self._spec.response.window[1])
-        others = list(self._stimuli)
+        at, site = trigger.sample, trigger.site
+        foreign = False
+        if len(self._stimuli) > 1 or site in self._spec.harmless:
+            foreign = self._disturbed(sweep)
+        reasons: list[str | None] = []
+        for row, (spoilt, begin) in enumerate(self._rows[site]):
+            spoilt.blind(sweep, row, known)
+            reason = spoilt.reason(at + begin, at + self._end, known)
+            reasons.append("foreign_stimulus" if foreign else reason)
+        return SweepMeasured(known, sweep, self._tests[site].push(self._without_nan(sweep), reasons))
+
+    def _disturbed(self, sweep: Sweep) -> bool:
+        """Whether another stimulus falls into the response; one in the background blinds that."""
+        trigger, zero = sweep.trigger, sweep.zero
+        others = [s - trigger.sample for s in self._stimuli]
         if trigger.site not in self._spec.harmless:
-            others.remove(trigger.sample)
-        foreign = any(trigger.sample - self._answer < s < end for s in others)
-        for other in others:  # another stimulus blinds the background that it falls into
-            first = max(0, other - trigger.sample + sweep.zero)
-            last = other - trigger.sample + sweep.zero + self._answer
-            if other < trigger.sample:
-                last = min(last, sweep.zero)
+            others.remove(0)
+        for other in others:
+            first, last = max(0, other + zero), other + zero + self._answer
+            if other < 0:
+                last = min(last, zero)
             if first < last:
                 sweep.valid[:, first:last] = False
-        reasons = []
-        for row, derivation in enumerate(self._spec.at(trigger.site)):
-            m = derivation.role == "m_control"
-            begin = self._spec.m_wave.window[0] if m else self._spec.response.clean_from
-            spoilt = self._spoilt[derivation.channel]
-            spoilt.blind(sweep, row, known)
-            reason = spoilt.reason(trigger.sample + self._info.samples(begin), end, known)
-            reasons.append("foreign_stimulus" if foreign else reason)
-        return SweepMeasured(known, sweep, self._tests[trigger.site].push(self._without_nan(sweep), reasons))
+        return any(-self._answer < other < self._end for other in others)
 
     def _without_nan(self, sweep: Sweep) -> Sweep:
         """The sweep to measure. Filters let no NaN through; where there are none, it would spread in sums."""
@@ -244,29 +257,29 @@ class _Spoilt:
 
     def __init__(self, block: int) -> None:
         self._block = block
-        self._spans: list[tuple[str, int, int | None, int]] = []
+        self.spans: list[tuple[str, int, int | None, int]] = []
 
     def mark(self, mark: ArtefactMark) -> None:
         """Take the begin or the end of an artefact."""
         if mark.active:
-            self._spans.append((mark.reason, mark.sample - self._block + 1, None, mark.sample))
+            self.spans.append((mark.reason, mark.sample - self._block + 1, None, mark.sample))
         else:
             self._end(mark.reason, mark.sample)
 
     def clip(self, first: int, end: int) -> None:
         """Take a run of clipped samples."""
-        self._spans.append(("saturation", first, end, first))
+        self.spans.append(("saturation", first, end, first))
 
     def close(self, sample: int) -> list[str]:
         """End whatever is still active; the reasons that were."""
-        active = [reason for reason, _, end, _ in self._spans if end is None]
+        active = [reason for reason, _, end, _ in self.spans if end is None]
         for reason in active:
             self._end(reason, sample)
         return active
 
     def _end(self, reason: str, sample: int) -> None:
-        self._spans = [
-            (r, first, sample if r == reason and end is None else end, known) for r, first, end, known in self._spans
+        self.spans = [
+            (r, first, sample if r == reason and end is None else end, known) for r, first, end, known in self.spans
         ]
 
     def reason(self, begin: int, end: int, known: int) -> str | None:
@@ -274,16 +287,18 @@ class _Spoilt:
 
         Of several reasons the first of `REASONS`: a cause before its effects.
         """
+        if not self.spans:
+            return None
         found = {
             reason
-            for reason, first, stop, since in self._spans
+            for reason, first, stop, since in self.spans
             if since <= known and first < end and (stop is None or stop > begin)
         }
         return min(found, key=REASONS.index, default=None)
 
     def blind(self, sweep: Sweep, row: int, known: int) -> None:
         """Mark as invalid what of a sweep's prestimulus is spoilt."""
-        for _, first, stop, since in self._spans:
+        for _, first, stop, since in self.spans:
             if since <= known:
                 a = first - sweep.trigger.sample + sweep.zero
                 b = sweep.zero if stop is None else min(stop - sweep.trigger.sample + sweep.zero, sweep.zero)
@@ -292,5 +307,4 @@ class _Spoilt:
 
     def forget(self, horizon: int) -> None:
         """Drop what ended before ``horizon``."""
-        if self._spans:
-            self._spans = [span for span in self._spans if span[2] is None or span[2] > horizon]
+        self.spans = [span for span in self.spans if span[2] is None or span[2] > horizon]

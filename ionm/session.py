@@ -53,6 +53,7 @@ class Session:
         self._path = modality.start(montage.output(info) if montage else info)
         self._modality = modality
         self._judge: Judge | None = None
+        self._n_channels = info.n_channels
         self._next = 0
 
     def push(self, chunk: Chunk) -> list[Event]:
@@ -72,8 +73,9 @@ class Session:
             events += self._judge.begin(chunk.start)
         if chunk.start > self._next:
             events += self._break(self._judge, chunk.start)
-        chunk, late = self._late(chunk)
-        events += late
+        if chunk.triggers or chunk.notes:
+            chunk, late = self._late(chunk)
+            events += late
         position = chunk.start
         while position < chunk.stop:
             border = min(chunk.stop, (position // GRID + 1) * GRID)
@@ -93,6 +95,16 @@ class Session:
 
     def _check(self, chunk: Chunk) -> None:
         """Refuse what breaks the promise of a stream, before anything is done with it."""
+        shape = chunk.data.shape
+        if (
+            len(shape) == 2
+            and shape[0] == self._n_channels
+            and chunk.valid.shape == shape
+            and chunk.start == self._next
+            and not chunk.triggers
+            and not chunk.notes
+        ):
+            return
         expected = (self._info.n_channels, *chunk.data.shape[1:2])
         if chunk.data.ndim != 2 or chunk.data.shape != expected or chunk.valid.shape != expected:
             raise SignalError(

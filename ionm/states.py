@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 
+from ionm.quality import bet
+
 
 class State(StrEnum):
     """What is known of the LSR in one derivation."""
@@ -148,13 +150,10 @@ DOUBT = 5.0
 class Return:
     """Sequential test for "a response is there", from the p-values of sweeps in a row.
 
-    Each p-value is turned into a bet against noise that pays ``KAPPA * p**(KAPPA - 1)``
-    (a calibrator: Vovk V, Wang R, Ann Stat 2021;49:1736-54); the gains multiply and never fall
-    below one. In noise alone the gain reaches `THRESHOLD` at most once in that many sweeps.
+    Each p-value is a bet against noise (`ionm.quality.bet`); the gains multiply and never fall below
+    one. In noise alone the gain reaches `THRESHOLD` at most once in that many sweeps.
     """
 
-    KAPPA = 0.25
-    SMALLEST = 1e-5  # one sweep alone, a movement say, shall not decide
     THRESHOLD = math.log(1e6)
 
     def __init__(self) -> None:
@@ -163,7 +162,7 @@ class Return:
 
     def push(self, p_value: float, trigger: int) -> bool:
         """Take one valid sweep; True once the test decides for a response."""
-        gain = self.gain + self.bet(p_value)
+        gain = self.gain + bet(p_value)
         if gain <= 0.0:
             self.gain, self.since = 0.0, None
             return False
@@ -171,11 +170,6 @@ class Return:
             self.since = trigger
         self.gain = gain
         return gain >= self.THRESHOLD
-
-    @classmethod
-    def bet(cls, p_value: float) -> float:
-        """Logarithm of the gain of one sweep."""
-        return math.log(cls.KAPPA) + (cls.KAPPA - 1) * math.log(max(p_value, cls.SMALLEST))
 
     def clear(self) -> None:
         """Forget the evidence so far (after a hold)."""

@@ -80,7 +80,7 @@ class Sweeps:
             if missing:
                 raise SetupError(f"sweeps of site {site!r} need {', '.join(missing)}; the stream has {', '.join(info.names)}")
             rows[site] = np.array([index[name] for name in names], dtype=np.intp)
-        return RunningSweeps(info.samples(self.begin), info.samples(self.end), rows, info.n_channels)
+        return RunningSweeps(info.samples(self.begin), info.samples(self.end), rows)
 
 
 class RunningSweeps:
@@ -89,16 +89,18 @@ class RunningSweeps:
     ``zero`` is the column of the stimulus, ``length`` the number of columns of every sweep.
     """
 
-    def __init__(self, start: int, stop: int, rows: dict[str, NDArray[np.intp]], n_channels: int) -> None:
+    def __init__(self, start: int, stop: int, rows: dict[str, NDArray[np.intp]]) -> None:
         self.zero = -start
         self.length = stop - start
         self._after = stop
-        self._rows = rows
+        # only channels that some site wants are kept
+        self._kept = np.unique(np.concatenate([*rows.values(), np.zeros(0, dtype=np.intp)]))
+        self._rows = {site: np.searchsorted(self._kept, wanted) for site, wanted in rows.items()}
         self._pending: list[Trigger] = []
         # samples [begin, begin + used) of the stream stand in columns [0, used)
         capacity = 4 * self.length
-        self._data = np.zeros((n_channels, capacity))
-        self._valid = np.zeros((n_channels, capacity), dtype=bool)
+        self._data = np.zeros((self._kept.size, capacity))
+        self._valid = np.zeros((self._kept.size, capacity), dtype=bool)
         self._begin: int | None = None
         self._used = 0
 
@@ -107,7 +109,8 @@ class RunningSweeps:
         if self._begin is None:
             self._begin = chunk.start
         self._append(chunk)
-        self._pending.extend(t for t in chunk.triggers if t.site in self._rows)
+        if chunk.triggers:
+            self._pending.extend(t for t in chunk.triggers if t.site in self._rows)
         done = []
         while self._pending and self._pending[0].sample + self._after <= chunk.stop:
             trigger = self._pending.pop(0)
@@ -135,8 +138,8 @@ class RunningSweeps:
             self._data, self._valid = grown, grown_valid
             self._begin = (self._begin or 0) + drop
             self._used = keep
-        self._data[:, self._used : self._used + n] = chunk.data
-        self._valid[:, self._used : self._used + n] = chunk.valid
+        self._data[:, self._used : self._used + n] = chunk.data[self._kept]
+        self._valid[:, self._used : self._used + n] = chunk.valid[self._kept]
         self._used += n
 
     def _cut(self, trigger: Trigger, sample: int) -> Sweep:

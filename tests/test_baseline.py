@@ -9,18 +9,15 @@ from ionm.stream import Trigger
 UV = 1e-6
 
 
-def sweeps(*sizes, m=1000.0, limit=20.0, evidence=5.0, **attributes):
+def sweeps(*sizes, m=1000.0, limit=20.0, p_value=2e-4, **attributes):
     """One valid sweep per size in uV (None: no response), one a second at 1 kHz."""
     out = []
     for k, uv in enumerate(sizes):
         shown = Measurement(
-            uv is not None, None if uv is None else uv * UV, 11e-3, 12e-3, 5.0, 0.5, 1e-6, limit * UV
+            uv is not None, None if uv is None else uv * UV, 11e-3, 12e-3, 5.0, p_value, 1e-6, limit * UV
         )
         control = None if m is None else Measurement(m > 0, m * UV if m > 0 else None)
-        odds = evidence if uv is not None else -1.0
-        out.append(
-            ValidSweep(Trigger(1000 * k, "zygomatic", {"mA": "10", **attributes}), shown, control, odds)
-        )
+        out.append(ValidSweep(Trigger(1000 * k, "zygomatic", {"mA": "10", **attributes}), shown, control))
     return out
 
 
@@ -52,7 +49,7 @@ def test_missing_responses_do_not_pull_the_median_down():
         (sweeps(*([100] * 19)), "only 19 valid sweeps, need 20"),
         (sweeps(*([100] * 10)) + sweeps(*([100] * 10), mA="12"), "the stimulus varied: mA=10; mA=12"),
         (sweeps(*([100] * 4), *([None] * 16)), "weak: a response in 4 of 20 sweeps"),
-        (sweeps(*([100] * 5), *([None] * 15), evidence=3.0), "weak: a response in 5 of 20 sweeps"),
+        (sweeps(*([100] * 5), *([None] * 15), p_value=0.003), "weak: a response in 5 of 20 sweeps"),
         (sweeps(*([None] * 20), limit=101.0), "noise: a response below 101 uV would not be seen"),
         (sweeps(*([None] * 20), m=0.0), "no LSR, and the M-control answered in 0 of 20 sweeps only"),
         (sweeps(*([None] * 20), m=None), "no LSR, and no M-control to show that the stimulus arrived"),
