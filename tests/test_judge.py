@@ -801,3 +801,13 @@ def test_the_derivations_of_one_site_are_judged_by_themselves():
 
     assert [(e.derivation, e.state) for e in kinds(events, StateChange)][-1] == (LSR, "ABSENT")
     assert [e.state for e in kinds(events, StateChange) if e.derivation == "zygomatic>OrbOris"] == ["PRESENT"]
+
+
+def test_a_sweep_known_at_the_very_end_of_the_silence_still_ends_it(case):
+    silence = 10_000
+    for late, held in ((0, False), (1, True)):
+        case.now += silence - case.interval + late  # the next sweep is known so much after the last one
+
+        events = case.sweep(200.0)
+
+        assert [e.reason for e in kinds(events, Hold) if e.active] == ["no_stimulus"] * held

@@ -228,3 +228,21 @@ def test_a_modality_lists_its_sites_and_channels_in_order():
 def test_a_rate_too_low_for_the_filters_is_refused(fs, says):
     with pytest.raises(SetupError, match=says):
         SPEC.start(replace(INFO, fs=fs))
+
+
+def test_every_fact_is_returned_with_the_sample_that_it_is_stamped_with():
+    """Fed sample by sample, so that a chunk's end can hide nothing."""
+    data, triggers = stream(4)
+    data[3, 4_000:8_000] = 0.0
+    data[1, 7_000] = RAIL
+    path = SPEC.start(INFO)
+    whole = Chunk(data, np.isfinite(data), 0, tuple(triggers))
+
+    facts = []
+    for k in range(data.shape[1]):
+        new = path.push(whole.cut(k, k + 1))
+        assert {fact.sample for fact in new} <= {k}
+        facts += new
+
+    assert len({type(fact) for fact in facts}) == 2
+    assert {f.reason for f in facts if isinstance(f, ArtefactMark)} == {"electrode_off", "saturation"}

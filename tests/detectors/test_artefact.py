@@ -178,3 +178,14 @@ def test_channels_without_rails_are_never_saturated():
     data[0, 5000] = 1.0
 
     assert [m for m in SPEC.start(info).push(chunk(data)) if m.reason == "saturation"] == []
+
+
+@pytest.mark.parametrize(("before", "seen"), [(100, True), (99, False), (-BLOCK, True), (1 - BLOCK, False)])
+def test_a_block_is_judged_from_the_end_of_a_stimulus_on(before, seen):
+    """Stimuli are passed over for 10 ms (100 samples); the block of the rail begins at 20 000."""
+    data = quiet(3)
+    data[0, 20_050] = RAIL
+
+    marks = marks_of(data, [Trigger(20_000 - before, "tes")])
+
+    assert bool(marks) == seen
