@@ -1,7 +1,7 @@
-/* The cascade of biquads, compiled: the bits of scipy.signal.sosfilt at the machine's own speed.
- *
- * What is computed, and what happens to samples that are missing or not finite, stands at the
- * head of ionm/filters/sos.py; _ScipyCascade there is this file's twin. Here is how:
+/* What the live path spends its time on, compiled. Everything here has a twin in Python that gives the
+ * same bits and says what is computed: _ScipyCascade in ionm/filters/sos.py is the twin of Cascade; those
+ * of whole, extent, Course, Swings, NullTail and Background bear the same names in ionm/detectors and
+ * ionm/quality.py. ionm/compiled.py chooses. Only the cascade is more than a plain rendering:
  *
  * - A group of channels runs side by side, one channel per vector lane. A block of samples is
  *   transposed in registers into a tile (one vector per sample), passes through up to four
@@ -1663,7 +1663,7 @@ static int add_type(PyObject *module, const char *name, PyType_Spec *spec)
 static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_kernels",
-    .m_doc = "The compiled cascade of second-order sections, and the numbers of a sweep.",
+    .m_doc = "The compiled forms of ionm's inner loops; ionm.compiled chooses between them and Python's.",
     .m_size = -1,
     .m_methods = module_methods,
 };

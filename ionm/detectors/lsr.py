@@ -94,7 +94,8 @@ class Lsr:
         for first, last in self.background:
             if not first < last or (first < self.window[1] and last > 0):
                 raise ValueError(
-                    f"background {first:g} to {last:g} s must end before the stimulus or begin after the window"
+                    f"background {first:g} to {last:g} s must end before the stimulus or begin "
+                    "after the window"
                 )
 
     def start(self, layout: Layout) -> RunningLsr:
@@ -131,6 +132,8 @@ class RunningLsr:
         self._layout = layout
         # a response lies in the window; the stretch before it belongs to the tails
         self._needed = layout.columns((spec.clean_from, spec.window[1]))
+        self._fs = fs
+        self._begin = (self._needed.start - zero) / fs - layout.delay  # s after the stimulus
         geometry, tail = _geometry(spec, layout)
         times = np.arange(self._needed.start - zero, self._needed.stop - zero, dtype=np.float64) / fs
         lead = layout.columns(spec.window).start - self._needed.start
@@ -169,25 +172,29 @@ class RunningLsr:
         ]
 
     def _judge(self, sweep: Sweep, i: int, read: Reading) -> Measurement:
-        background, share, spec = self._backgrounds[i], self._share, self._spec
+        background, share, alpha, floor = (
+            self._backgrounds[i],
+            self._share,
+            self._spec.alpha,
+            self._spec.floor,
+        )
         noise = background.noise(read)
         if noise is None or noise <= TINY:
             return Measurement(None, reason="gap" if noise is None else "electrode_off")
         statistic = read.window / noise
         p_value = background.chance(statistic, share)
         # noise moves a swing by about its own RMS: 1.28 of them for nine in ten
-        limit = max(spec.floor, (background.threshold(spec.alpha, share) + 1.28) * noise / PASS)
-        if p_value < spec.alpha:
+        limit = max(floor, (background.threshold(alpha, share) + 1.28) * noise / PASS)
+        present, amplitude, latency, peak_latency = False, None, None, None
+        if p_value < alpha:
             row = self._layout.rows[i]
             shape = self._course.shape(sweep.data, row, read.level, read.copy, read.weights, noise)
             begin, peak, prominence, swing = shape
-            amplitude = background.amplitude(swing)
-            if amplitude >= spec.floor and prominence >= max(spec.floor / 2, SHALLOW * swing):
-                fs, delay = self._layout.fs, self._layout.delay
-                zero = self._needed.start - self._layout.zero
-                latency, peak_latency = (begin + zero) / fs - delay, (peak + zero) / fs - delay
-                return Measurement(True, amplitude, latency, peak_latency, statistic, p_value, noise, limit)
-        return Measurement(False, None, None, None, statistic, p_value, noise, limit)
+            size = background.amplitude(swing)
+            if size >= floor and prominence >= max(floor / 2, SHALLOW * swing):
+                present, amplitude = True, size
+                latency, peak_latency = begin / self._fs + self._begin, peak / self._fs + self._begin
+        return Measurement(present, amplitude, latency, peak_latency, statistic, p_value, noise, limit)
 
 
 NO_BACKGROUND = (0, 1, 0)

@@ -60,11 +60,12 @@ class RunningMWave:
 
     def __init__(self, spec: MWave, layout: Layout) -> None:
         self._spec = spec
-        self._layout = layout
         self._row = layout.rows[0]
         self._window = layout.columns(spec.window)
         self._backgrounds = [layout.columns(stretch) for stretch in spec.background]
         self._size = self._window.stop - self._window.start
+        self._fs = layout.fs
+        self._begin = (self._window.start - layout.zero) / layout.fs - layout.delay  # s after the stimulus
         self._course = fastest(Course)(self._window, 0, round(REST * layout.fs), np.zeros((0, self._size)))
         self._extent, self._whole = fastest(extent), fastest(whole)
         self._null = fastest(NullTail)()
@@ -91,15 +92,15 @@ class RunningMWave:
         if noise <= TINY:
             return Measurement(None, reason="electrode_off")
         alpha, floor = self._spec.alpha, self._spec.floor
-        size = self._extent(data, row, window, self._size)[2]
-        statistic = size / noise
+        swing = self._extent(data, row, window, self._size)[2]
+        statistic = swing / noise
         p_value = null.p_value(statistic)
         limit = max(floor, (null.threshold(alpha) + 1.28) * noise)
         beside = null.median() * noise
-        amplitude = math.sqrt(max(size * size - beside * beside, 0.0))
-        if p_value >= alpha or amplitude < floor:
-            return Measurement(False, None, None, None, statistic, p_value, noise, limit)
-        begin, peak, _, _ = self._course.shape(data, row, level, None, (), noise)
-        fs, delay, zero = self._layout.fs, self._layout.delay, window.start - self._layout.zero
-        latency, peak_latency = (begin + zero) / fs - delay, (peak + zero) / fs - delay
-        return Measurement(True, amplitude, latency, peak_latency, statistic, p_value, noise, limit)
+        size = math.sqrt(max(swing * swing - beside * beside, 0.0))
+        present, amplitude, latency, peak_latency = False, None, None, None
+        if p_value < alpha and size >= floor:
+            begin, peak, _, _ = self._course.shape(data, row, level, None, (), noise)
+            present, amplitude = True, size
+            latency, peak_latency = begin / self._fs + self._begin, peak / self._fs + self._begin
+        return Measurement(present, amplitude, latency, peak_latency, statistic, p_value, noise, limit)

@@ -141,7 +141,7 @@ class Course:
     def __init__(self, columns: slice, lead: int, rest: int, decays: Samples) -> None:
         self._columns, self._lead, self._rest, self._decays = columns, lead, rest, decays
 
-    def shape(
+    def shape(  # noqa: PLR0917
         self,
         data: Samples,
         row: int,
