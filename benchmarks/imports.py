@@ -1,6 +1,6 @@
 """How long `import ionm` takes, and what it loads.
 
-    python benchmarks/imports.py
+python benchmarks/imports.py
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ def seconds(body: str) -> tuple[float, list[str]]:
     took, loaded = [], []
     for _ in range(9):
         out = subprocess.run(
-            [sys.executable, "-c", CODE.format(body=body, heavy=HEAVY)], check=True, capture_output=True, text=True
+            [sys.executable, "-c", CODE.format(body=body, heavy=HEAVY)],
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout.split()
         took.append(float(out[0]))
         loaded = out[1:]

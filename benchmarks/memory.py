@@ -53,7 +53,8 @@ def main() -> None:
     if len(readings) > 2:
         hours, megabytes = np.array(readings[1:]).T
         slope = np.polyfit(hours, megabytes, 1)[0]
-        print(f"slope after the first hour: {slope * 1024:.0f} kB an hour; {options.hours * 3600 / took:.0f} x real time")
+        speed = options.hours * 3600 / took
+        print(f"slope after the first hour: {slope * 1024:.0f} kB an hour; {speed:.0f} x real time")
 
 
 if __name__ == "__main__":

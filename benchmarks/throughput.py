@@ -47,24 +47,38 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         recording = folder / "case.edf"
-        case = simulate_case(scenario("lost-at-decompression", minutes=options.minutes, fs=FS, spares=True), seed=1)
+        case = simulate_case(
+            scenario("lost-at-decompression", minutes=options.minutes, fs=FS, spares=True), seed=1
+        )
         write_edf(case, recording)
         seconds = case.n_samples / FS
-        command = [sys.executable, "-m", "ionm", "replay", str(recording), "--protocol", str(protocol(folder))]
+        command = [
+            sys.executable,
+            "-m",
+            "ionm",
+            "replay",
+            str(recording),
+            "--protocol",
+            str(protocol(folder)),
+        ]
         command += ["--events", str(folder / "events.jsonl"), "--summary", str(folder / "summary.json")]
         core = min(os.sched_getaffinity(0))
         for _ in range(options.runs):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             begin = time.perf_counter()
             subprocess.run(
-                command, check=True, stdout=subprocess.DEVNULL, preexec_fn=lambda: os.sched_setaffinity(0, {core})
+                command,
+                check=True,
+                stdout=subprocess.DEVNULL,
+                preexec_fn=lambda: os.sched_setaffinity(0, {core}),
             )
             wall = time.perf_counter() - begin
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             print(
-                f"{case.info.n_channels} channels x {FS:g} Hz, {seconds:g} s: {seconds / wall:.0f} x real time "
-                f"(wall {wall:.2f} s), {seconds / cpu:.0f} x by CPU time; largest memory {after.ru_maxrss / 1024:.0f} MB"
+                f"{case.info.n_channels} channels x {FS:g} Hz, {seconds:g} s: "
+                f"{seconds / wall:.0f} x real time (wall {wall:.2f} s), {seconds / cpu:.0f} x by CPU time; "
+                f"largest memory {after.ru_maxrss / 1024:.0f} MB"
             )
 
 

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-SITES = ("zygomatic", "temporal", "buccal", "mandibular", "trunk", "supraorbital", "click", "tes", "probe", "tof")
+SITES = (
+    "zygomatic",
+    "temporal",
+    "buccal",
+    "mandibular",
+    "trunk",
+    "supraorbital",
+    "click",
+    "tes",
+    "probe",
+    "tof",
+)
 
 
 @dataclass(frozen=True, slots=True)

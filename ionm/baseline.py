@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from statistics import median
 
 from ionm.events import Measurement
@@ -142,15 +143,18 @@ def certify(sweeps: Sequence[ValidSweep]) -> Baseline | str:
         return f"the stimulus varied: {'; '.join(sorted(map(str, stimuli)))}"
     present = [s.measurement for s in newest if s.measurement.present]
     evidence = sum(bet(s.measurement.chance) for s in newest)
-    m_present = [s.m_control.amplitude for s in newest if s.m_control is not None and s.m_control.amplitude is not None]
+    m_present = [
+        s.m_control.amplitude for s in newest if s.m_control is not None and s.m_control.amplitude is not None
+    ]
     m_amplitude = median(m_present) if m_present else None
     triggers = [s.trigger.sample for s in newest]
-    interval = median(b - a for a, b in zip(triggers, triggers[1:], strict=False))
+    interval = median(b - a for a, b in pairwise(triggers))
     (stimulus,) = stimuli
-    if len(present) >= LEAST_REPLICATES and evidence >= CERTAIN:
+    elicited = len(present) >= LEAST_REPLICATES and evidence >= CERTAIN
+    if elicited:
         amplitude = median(m.amplitude for m in present if m.amplitude is not None)
         latency = median(m.latency for m in present if m.latency is not None)
-        return Baseline(stimulus, True, amplitude, latency, m_amplitude, len(present), N_SWEEPS, interval)
+        return Baseline(stimulus, elicited, amplitude, latency, m_amplitude, len(present), N_SWEEPS, interval)
     if len(present) > 1:
         return f"weak: a response in {len(present)} of {N_SWEEPS} sweeps"
     limit = median(s.measurement.detection_limit or 0.0 for s in newest)
@@ -160,4 +164,4 @@ def certify(sweeps: Sequence[ValidSweep]) -> Baseline | str:
         return "no LSR, and no M-control to show that the stimulus arrived"
     if len(m_present) < SOUND_M * len(newest):
         return f"no LSR, and the M-control answered in {len(m_present)} of {N_SWEEPS} sweeps only"
-    return Baseline(stimulus, False, None, None, m_amplitude, len(present), N_SWEEPS, interval)
+    return Baseline(stimulus, elicited, None, None, m_amplitude, len(present), N_SWEEPS, interval)

@@ -1,4 +1,4 @@
-"""Self-test of this machine: is the kernel exact, and how fast is the live path here?"""
+"""Self-test of this machine: whether the kernel is exact, and how fast the live path is here."""
 
 from __future__ import annotations
 
@@ -36,12 +36,15 @@ class Times:
         return cls(float(np.median(us)), float(np.percentile(us, 99)), float(us.max()), len(seconds))
 
     def __str__(self) -> str:
-        return f"median {self.median:.1f} us, p99 {self.p99:.1f} us, worst {self.worst:.1f} us ({self.count} calls)"
+        figures = f"median {self.median:.1f} us, p99 {self.p99:.1f} us, worst {self.worst:.1f} us"
+        return f"{figures} ({self.count} calls)"
 
 
 def machine() -> str:
     """What the figures were measured on."""
-    return f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}, kernel {kernel()}"
+    return (
+        f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}, kernel {kernel()}"
+    )
 
 
 def kernel_is_exact() -> bool:

@@ -54,13 +54,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ionm {version('ionm')}. {DISCLAIMER}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    replay = commands.add_parser("replay", help="replay a recording through the live path", allow_abbrev=False)
+    replay = commands.add_parser(
+        "replay", help="replay a recording through the live path", allow_abbrev=False
+    )
     replay.add_argument("recording", type=Path, metavar="RECORDING")
-    replay.add_argument("--protocol", metavar="NAME|FILE", help="shipped protocol or .toml file (default: mvd-hfs)")
+    replay.add_argument(
+        "--protocol", metavar="NAME|FILE", help="shipped protocol or .toml file (default: mvd-hfs)"
+    )
     replay.add_argument("--side", choices=("L", "R"), help="side of the case")
-    replay.add_argument("--speed", type=_speed, default=math.inf, metavar="max|1|2...", help="times real time")
+    replay.add_argument(
+        "--speed", type=_speed, default=math.inf, metavar="max|1|2...", help="times real time"
+    )
     replay.add_argument("--chunk-ms", type=_positive, metavar="N", help="chunk length")
-    replay.add_argument("--events", type=Path, metavar="FILE.jsonl", help="write every event as a line of JSON")
+    replay.add_argument(
+        "--events", type=Path, metavar="FILE.jsonl", help="write every event as a line of JSON"
+    )
     replay.add_argument("--summary", type=Path, metavar="FILE.json", help="write one object for the case")
     replay.add_argument("--report", type=Path, metavar="FILE.html", help="write a report with pictures")
     replay.set_defaults(run=_replay)
@@ -222,7 +230,9 @@ def _simulate(arguments: argparse.Namespace) -> None:
         write_truth(case, out.with_suffix(".truth.json"))
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror or error})") from error
-    print(f"{out}: {arguments.scenario}, {case.n_samples / case.info.fs:g} s, {case.info.n_channels} channels")
+    print(
+        f"{out}: {arguments.scenario}, {case.n_samples / case.info.fs:g} s, {case.info.n_channels} channels"
+    )
     print(f"{out.with_suffix('.truth.json')}: what is true in it")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -90,7 +90,7 @@ class LsrModality:
     sweep: tuple[float, float]
     response: Lsr
     m_wave: MWave
-    artefact: Artefact = Artefact()
+    artefact: Artefact = field(default_factory=Artefact)
     harmless: tuple[str, ...] = ("click",)
     answer: float = 0.03
     name: str = "lsr"
@@ -121,11 +121,15 @@ class RunningLsrPath:
         self._spec = spec
         self._info = info
         self._chain = Chain(spec.filters)
-        self._sweeps = Sweeps(*spec.sweep, {site: tuple(d.channel for d in spec.at(site)) for site in spec.sites})
+        self._sweeps = Sweeps(
+            *spec.sweep, {site: tuple(d.channel for d in spec.at(site)) for site in spec.sites}
+        )
         self._ahead = math.ceil(spec.blanking.before * info.fs)
         self._start()
         delay = self._chain.delay(info, REFERENCE_FREQUENCY)
-        self._tests = {site: _SiteTests(spec.at(site), spec, self._cutter, info.fs, delay) for site in spec.sites}
+        self._tests = {
+            site: _SiteTests(spec.at(site), spec, self._cutter, info.fs, delay) for site in spec.sites
+        }
         self._stimuli: list[int] = []  # those that may disturb a sweep that is still to come
         self._answer = info.samples(spec.answer)
         self._end = info.samples(spec.response.window[1])
@@ -134,7 +138,8 @@ class RunningLsrPath:
         first = info.samples(spec.response.clean_from)
         # per site and row: where the channel is spoilt, and from where on that matters
         self._rows = {
-            site: [(self._spoilt[d.channel], begins.get(d.role, first)) for d in spec.at(site)] for site in spec.sites
+            site: [(self._spoilt[d.channel], begins.get(d.role, first)) for d in spec.at(site)]
+            for site in spec.sites
         }
 
     def _start(self) -> None:
@@ -160,7 +165,9 @@ class RunningLsrPath:
         self._start()
         return [replace(fact, sample=sample) for fact in facts]
 
-    def _process(self, chunk: Chunk, ahead: tuple[tuple[int, str], ...]) -> list[SweepMeasured | ArtefactMark]:
+    def _process(
+        self, chunk: Chunk, ahead: tuple[tuple[int, str], ...]
+    ) -> list[SweepMeasured | ArtefactMark]:
         facts: list[SweepMeasured | ArtefactMark] = []
         self._forget(chunk.start - self._cutter.length - self._answer)
         for mark in self._artefact.push(chunk, ahead):
@@ -235,14 +242,21 @@ class _SiteTests:
     """The tests of one site's rows: one M-wave measurement per control, one LSR test for the rest."""
 
     def __init__(
-        self, derivations: tuple[Derivation, ...], spec: LsrModality, cutter: RunningSweeps, fs: float, delay: float
+        self,
+        derivations: tuple[Derivation, ...],
+        spec: LsrModality,
+        cutter: RunningSweeps,
+        fs: float,
+        delay: float,
     ) -> None:
         controls = [row for row, d in enumerate(derivations) if d.role == "m_control"]
         self._tested = [row for row, d in enumerate(derivations) if d.role != "m_control"]
         place = (cutter.zero, cutter.length, fs, delay)
         self._controls = {row: spec.m_wave.start(Layout((row,), None, *place)) for row in controls}
         reference = controls[0] if controls else None
-        self._test = spec.response.start(Layout(tuple(self._tested), reference, *place)) if self._tested else None
+        self._test = (
+            spec.response.start(Layout(tuple(self._tested), reference, *place)) if self._tested else None
+        )
 
     def push(self, sweep: Sweep, reasons: Sequence[str | None]) -> tuple[Measurement, ...]:
         found = {row: control.push(sweep, reasons[row]) for row, control in self._controls.items()}
@@ -279,7 +293,8 @@ class _Spoilt:
 
     def _end(self, reason: str, sample: int) -> None:
         self.spans = [
-            (r, first, sample if r == reason and end is None else end, known) for r, first, end, known in self.spans
+            (r, first, sample if r == reason and end is None else end, known)
+            for r, first, end, known in self.spans
         ]
 
     def reason(self, begin: int, end: int, known: int) -> str | None:

@@ -42,7 +42,9 @@ class Replay:
     modality: LsrModality
     missing: tuple[str, ...]
 
-    def events(self, chunk_seconds: float, passed: Callable[[int], object] | None = None) -> Iterator[list[Event]]:
+    def events(
+        self, chunk_seconds: float, passed: Callable[[int], object] | None = None
+    ) -> Iterator[list[Event]]:
         """The events of each chunk in turn, and at last those of the end.
 
         Parameters
@@ -123,5 +125,3 @@ def _unknown(recording: Recording) -> str:
 def everything(parts: Iterable[list[Event]]) -> list[Event]:
     """All events of a replay in one list."""
     return [event for events in parts for event in events]
-
-

@@ -119,7 +119,8 @@ class Loss:
         """
         rate = self._rate()
         if present:
-            self.odds += math.log(self._alpha / rate)
+            if self.odds > 0.0:
+                self.odds += math.log(self._alpha / rate)
             self._learn(self._misses)
         elif p_value > DOUBT * self._alpha:
             self._misses += 1

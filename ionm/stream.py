@@ -163,8 +163,7 @@ class Chunk:
         return self.start + int(self.data.shape[1])
 
     def cut(self, start: int, stop: int) -> Chunk:
-        """The part from ``start`` up to ``stop`` (indices on the stream's clock), with its own
-        triggers and notes."""
+        """The part from ``start`` up to ``stop`` (on the stream's clock), with its triggers and notes."""
         a, b = start - self.start, stop - self.start
         return Chunk(
             self.data[:, a:b],

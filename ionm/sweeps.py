@@ -39,11 +39,12 @@ class Layout:
     delay: float
 
     def columns(self, stretch: tuple[float, float]) -> slice:
-        """The columns of a stretch in s relative to the stimulus; `SetupError` if not all are there."""
+        """The columns of a stretch (s relative to the stimulus); `SetupError` if it is not all there."""
         first, last = (self.zero + round(t * self.fs) for t in stretch)
         if first < 0 or last > self.length or last - first < 2:
+            begin, end = -self.zero / self.fs, (self.length - self.zero) / self.fs
             raise SetupError(
-                f"a sweep from {-self.zero / self.fs * 1e3:g} to {(self.length - self.zero) / self.fs * 1e3:g} ms "
+                f"a sweep from {begin * 1e3:g} to {end * 1e3:g} ms "
                 f"does not hold the stretch from {stretch[0] * 1e3:g} to {stretch[1] * 1e3:g} ms"
             )
         return slice(first, last)
@@ -78,7 +79,8 @@ class Sweeps:
         for site, names in self.rows.items():
             missing = [name for name in names if name not in index]
             if missing:
-                raise SetupError(f"sweeps of site {site!r} need {', '.join(missing)}; the stream has {', '.join(info.names)}")
+                there = ", ".join(info.names)
+                raise SetupError(f"sweeps of site {site!r} need {', '.join(missing)}; the stream has {there}")
             rows[site] = np.array([index[name] for name in names], dtype=np.intp)
         return RunningSweeps(info.samples(self.begin), info.samples(self.end), rows)
 
@@ -95,7 +97,7 @@ class RunningSweeps:
         self._after = stop
         # only channels that some site wants are kept
         self._kept = np.unique(np.concatenate([*rows.values(), np.zeros(0, dtype=np.intp)]))
-        self._rows = {site: np.searchsorted(self._kept, wanted) for site, wanted in rows.items()}
+        self._rows = {site: np.searchsorted(self._kept, wanted).tolist() for site, wanted in rows.items()}
         self._pending: list[Trigger] = []
         # samples [begin, begin + used) of the stream stand in columns [0, used)
         capacity = 4 * self.length
@@ -146,10 +148,15 @@ class RunningSweeps:
         rows = self._rows[trigger.site]
         first = trigger.sample - self.zero - (self._begin or 0)
         last = first + self.length
-        if 0 <= first and last <= self._used:
-            return Sweep(sample, trigger, self._data[rows, first:last], self._valid[rows, first:last], self.zero)
+        if first >= 0 and last <= self._used:
+            data = np.empty((len(rows), self.length))
+            valid = np.empty((len(rows), self.length), dtype=bool)
+            for place, row in enumerate(rows):
+                data[place] = self._data[row, first:last]
+                valid[place] = self._valid[row, first:last]
+            return Sweep(sample, trigger, data, valid, self.zero)
         # the stream began, ended or broke off inside this sweep: what never came is not valid
-        data, valid = np.zeros((rows.size, self.length)), np.zeros((rows.size, self.length), dtype=bool)
+        data, valid = np.zeros((len(rows), self.length)), np.zeros((len(rows), self.length), dtype=bool)
         a, b = max(first, 0), min(last, self._used)
         data[:, a - first : b - first] = self._data[rows, a:b]
         valid[:, a - first : b - first] = self._valid[rows, a:b]

@@ -20,7 +20,7 @@ OUTSIDE_WORLD = {
     "socket", "sqlite3", "ssl", "subprocess", "threading", "time", "urllib",
 }  # fmt: skip
 HEAVY = {"matplotlib", "mne", "pandas", "PySide6", "pyqtgraph", "scipy"}
-CLOCK_READERS = {"sources", "sinks", "engine", "cli"}
+CLOCK_READERS = {"sources", "sinks", "engine", "cli", "bench"}
 
 
 def layers() -> list[list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import mne
@@ -23,7 +24,9 @@ Edf = Callable[..., Path]
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten seconds, 8 stimuli a second per site."""
     path = tmp_path_factory.mktemp("short") / "short.edf"
-    write_edf(simulate_case(scenario("lost-at-decompression", minutes=1 / 6, fs=10_000.0, rate=8.3), seed=3), path)
+    write_edf(
+        simulate_case(scenario("lost-at-decompression", minutes=1 / 6, fs=10_000.0, rate=8.3), seed=3), path
+    )
     return path
 
 
@@ -73,7 +76,7 @@ def test_the_main_fixture_is_replayed_to_its_loss(tmp_path: Path, capsys: pytest
     lines = [json.loads(line) for line in events.read_text().splitlines()]
     assert lines[0]["kind"] == "header"
     assert lines[0]["schema"] == 1
-    assert [a["sample"] <= b["sample"] for a, b in zip(lines, lines[1:], strict=False)].count(False) == 0
+    assert all(a["sample"] <= b["sample"] for a, b in pairwise(lines))
     whole = json.loads(summary.read_text())
     assert {d["final_state"] for d in whole["derivations"].values()} == {"ABSENT"}
     assert whole["stimuli"].keys() == {"zygomatic", "mandibular"}
@@ -91,10 +94,14 @@ def test_every_line_has_its_kind_sample_and_time(short: Path, tmp_path: Path) ->
     responses = [line for line in lines if line["kind"] == "response"]
     assert {r["present"] for r in responses} <= {True, False, None}
     assert all(r["amplitude_uv"] is None for r in responses if not r["present"])
-    assert all(r["amplitude_uv"] > 0 and r["latency_ms"] < r["peak_latency_ms"] for r in responses if r["present"])
+    assert all(
+        r["amplitude_uv"] > 0 and r["latency_ms"] < r["peak_latency_ms"] for r in responses if r["present"]
+    )
 
 
-@pytest.mark.parametrize("extra", [["--chunk-ms", "0.05"], ["--chunk-ms", "1"], ["--chunk-ms", "50"], ["--speed", "40"]])
+@pytest.mark.parametrize(
+    "extra", [["--chunk-ms", "0.05"], ["--chunk-ms", "1"], ["--chunk-ms", "50"], ["--speed", "40"]]
+)
 def test_chunk_length_and_speed_change_no_byte(short: Path, tmp_path: Path, extra: list[str]) -> None:
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
 
@@ -117,14 +124,18 @@ def test_a_recording_with_a_part_of_the_protocol_says_once_what_is_missing(
     assert "zygomatic>Mentalis" in out
 
 
-def test_a_hearing_only_recording_is_known_for_what_it_is(fif: Edf, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_hearing_only_recording_is_known_for_what_it_is(
+    fif: Edf, capsys: pytest.CaptureFixture[str]
+) -> None:
     status = main(["replay", str(fif(channels=("Cz-A1", "Cz-A2"), marks=("stim/click/ear=L",)))])
 
     assert status == 0
     assert "channel Mentalis" in capsys.readouterr().err
 
 
-def test_a_truncated_recording_replays_what_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_truncated_recording_replays_what_is_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     torn = tmp_path / "torn.edf"
     torn.write_bytes(MAIN.read_bytes()[:1_500_000])
 
@@ -140,7 +151,11 @@ def test_a_missing_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_what_is_no_recording_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, content in (("a.edf", b"hello"), ("b.png", b"\x89PNG\r\n\x1a\n" + bytes(99)), ("c.csv", b"a,b\n1,2\n")):
+    for name, content in (
+        ("a.edf", b"hello"),
+        ("b.png", b"\x89PNG\r\n\x1a\n" + bytes(99)),
+        ("c.csv", b"a,b\n1,2\n"),
+    ):
         path = tmp_path / name
         path.write_bytes(content)
 
@@ -149,7 +164,14 @@ def test_what_is_no_recording_is_refused(tmp_path: Path, capsys: pytest.CaptureF
 
 @pytest.mark.parametrize(
     ("place", "lie"),
-    [(236, b"-5      "), (244, b"0       "), (244, b"-1      "), (252, b"99  "), (252, b"0   "), (184, b"77      ")],
+    [
+        (236, b"-5      "),
+        (244, b"0       "),
+        (244, b"-1      "),
+        (252, b"99  "),
+        (252, b"0   "),
+        (184, b"77      "),
+    ],
 )
 def test_headers_that_lie_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], place: int, lie: bytes
@@ -166,7 +188,9 @@ def test_no_stimuli_at_all_is_refused(fif: Edf, capsys: pytest.CaptureFixture[st
     assert "no stimuli at all" in refused(capsys, "replay", fif(marks=()))
 
 
-def test_other_marks_are_named_so_that_they_can_be_mapped(fif: Edf, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_marks_are_named_so_that_they_can_be_mapped(
+    fif: Edf, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "'Stim left'" in refused(capsys, "replay", fif(marks=("Stim left",)))
 
 
@@ -219,12 +243,19 @@ def test_an_unknown_protocol_is_refused_with_those_there_are(capsys: pytest.Capt
     assert "mvd-hfs" in refused(capsys, "replay", MAIN, "--protocol", "mvd")
 
 
-def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_output_that_cannot_be_written_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "no/e.jsonl" in refused(capsys, "replay", MAIN, "--events", tmp_path / "no" / "e.jsonl")
 
 
 def test_wrong_arguments_end_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["replay"], ["replay", "x", "--speed", "fast"], ["replay", "x", "--chunk-ms", "0"], ["nothing"]):
+    for arguments in (
+        ["replay"],
+        ["replay", "x", "--speed", "fast"],
+        ["replay", "x", "--chunk-ms", "0"],
+        ["nothing"],
+    ):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
 
@@ -232,7 +263,9 @@ def test_wrong_arguments_end_with_status_2(capsys: pytest.CaptureFixture[str]) -
     capsys.readouterr()
 
 
-def test_a_simulated_case_is_written_with_its_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_simulated_case_is_written_with_its_truth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "case.edf"
 
     status = main(["simulate", str(out), "--minutes", "1.2", "--fs", "5000", "--scenario", "persisting"])

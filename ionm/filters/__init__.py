@@ -1,1 +1,1 @@
-
+"""Causal filters, one method a file."""

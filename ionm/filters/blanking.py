@@ -68,7 +68,10 @@ class Blanking:
         for mask in self.masks:
             for name in mask.channels or ():
                 if name not in info.names:
-                    raise SetupError(f"mask of site {mask.site!r} names channel {name!r}; the stream has {', '.join(info.names)}")
+                    there = ", ".join(info.names)
+                    raise SetupError(
+                        f"mask of site {mask.site!r} names channel {name!r}; the stream has {there}"
+                    )
         return RunningBlanking(self, info)
 
     def output(self, info: StreamInfo) -> StreamInfo:

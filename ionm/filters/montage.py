@@ -68,7 +68,9 @@ class Montage:
         for derived in self.channels:
             for name, _ in derived.terms:
                 if name not in index:
-                    raise SetupError(f"channel {derived.name!r} needs {name!r}; the stream has {', '.join(info.names)}")
+                    raise SetupError(
+                        f"channel {derived.name!r} needs {name!r}; the stream has {', '.join(info.names)}"
+                    )
         return tuple(tuple((index[n], w) for n, w in derived.terms) for derived in self.channels)
 
 

@@ -1,1 +1,1 @@
-
+"""Where events go."""

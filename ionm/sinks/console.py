@@ -48,7 +48,11 @@ class Console:
             case StateChange():
                 self._say(item.sample, item.derivation, _state_in_words(item, self._fs), "bold")
             case Hold():
-                text = f"held: {', '.join(item.reasons)}" if item.active else f"judged again ({item.reason} over)"
+                text = (
+                    f"held: {', '.join(item.reasons)}"
+                    if item.active
+                    else f"judged again ({item.reason} over)"
+                )
                 self._say(item.sample, item.derivation, text, "yellow")
             case BaselineTaken():
                 taken = "baseline taken" if item.accepted else "baseline refused"

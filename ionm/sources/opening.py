@@ -138,7 +138,9 @@ def _select(
     if not wanted:
         have = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
         asked = ", ".join(naming.wanted)
-        raise InputError(f"{path}: has none of the protocol's channels {asked}, only {have} (aliases can rename)")
+        raise InputError(
+            f"{path}: has none of the protocol's channels {asked}, only {have} (aliases can rename)"
+        )
     for row in wanted:
         fault = reader.fault(row)
         if fault is not None:

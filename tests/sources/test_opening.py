@@ -45,7 +45,9 @@ def test_only_the_protocols_channels_are_read_on_either_side(tmp_path):
 def test_a_recording_with_nothing_of_the_protocol_is_refused(tmp_path):
     path = edf_with(tmp_path, ["Fp1", "Fp2"])
 
-    with pytest.raises(InputError, match=r"has none of the protocol's channels Mentalis, only Fp1, Fp2 \(aliases"):
+    with pytest.raises(
+        InputError, match=r"has none of the protocol's channels Mentalis, only Fp1, Fp2 \(aliases"
+    ):
         open_recording(path, channels=["Mentalis"])
 
 
