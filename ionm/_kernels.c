@@ -692,10 +692,10 @@ static turning turn(const double *x, Py_ssize_t n, double *low, double *high)
 }
 
 /* waveform.onset */
-static double onset(const double *x, const turning *found, double noise, Py_ssize_t rest, Py_ssize_t earliest)
+static double onset(const double *x, const turning *found, double reach, Py_ssize_t rest, Py_ssize_t earliest)
 {
     const double target = 0.05 * found->swing;
-    const double level = greater(2.5 * noise, target);
+    const double level = greater(reach, target);
     Py_ssize_t first = -1;
     for (Py_ssize_t t = found->index; t >= 0 && (first < 0 || first - t <= rest); t--)
         if (fabs(x[t]) >= level)
@@ -1006,6 +1006,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *reading_type;
     Py_ssize_t n_rows, bin, offset, n_bins, half, window, n_window, fit, n_fit, n_decays; /* swing.Geometry */
+    double least;
     Py_ssize_t *rows;
     double *basis;   /* [decay][n_fit] */
     double *decays;  /* [decay][n_bins] */
@@ -1067,8 +1068,8 @@ static PyObject *Swings_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     if (self == NULL)
         return NULL;
     if (!PyArg_ParseTuple(args, "O!", &PyTuple_Type, &geometry)
-        || !PyArg_ParseTuple(geometry, "O!nnnnOOOO", &PyTuple_Type, &rows, &self->bin, &self->offset, &self->n_bins,
-                             &self->half, &window, &fit, &basis, &decays)
+        || !PyArg_ParseTuple(geometry, "O!nnnnOOOOd", &PyTuple_Type, &rows, &self->bin, &self->offset, &self->n_bins,
+                             &self->half, &window, &fit, &basis, &decays, &self->least)
         || set_up(self, rows, window, fit, basis, decays) < 0) {
         Py_DECREF(self);
         return NULL;
@@ -1125,18 +1126,18 @@ static double levelled(const Swings *self, const double *x, const stretches *qui
 /* swing._band; `sums` is room for n values. */
 static void band_of(const double *trace, Py_ssize_t n_bins, Py_ssize_t half, double *sums, double *band)
 {
-    const Py_ssize_t phase = 2 * half, n = n_bins - 3 * phase + 1;
-    const double one = 1.0 / (double)phase, three = 1.0 / (double)(3 * phase);
+    const Py_ssize_t phase = 2 * half, n = n_bins - 5 * phase + 1;
+    const double one = 1.0 / (double)phase, five = 1.0 / (double)(5 * phase);
     memset(band, 0, sizeof(double) * (size_t)n_bins);
     if (n <= 0)
         return;
-    memcpy(sums, trace, sizeof(double) * (size_t)(n + 2 * phase));
+    memcpy(sums, trace, sizeof(double) * (size_t)(n + 4 * phase));
     for (Py_ssize_t k = 1; k < phase; k++)
-        for (Py_ssize_t i = 0; i < n + 2 * phase; i++)
+        for (Py_ssize_t i = 0; i < n + 4 * phase; i++)
             sums[i] += trace[k + i];
-    const double *near = sums + phase, *last = sums + 2 * phase;
+    const double *second = sums + phase, *near = second + phase, *fourth = near + phase, *last = fourth + phase;
     for (Py_ssize_t i = 0; i < n; i++)
-        band[3 * half + i] = near[i] * one - ((sums[i] + near[i]) + last[i]) * three;
+        band[5 * half + i] = near[i] * one - ((((sums[i] + second[i]) + near[i]) + fourth[i]) + last[i]) * five;
 }
 
 /* What one judged row shows: the fields of swing.Reading. `energy` is 0 where no control is taken away. */
@@ -1152,11 +1153,11 @@ static PyObject *read_row(const Swings *self, const double *x, const stretches *
     if (shared)
         take_away(trace, share, control, n);
     PyObject *weights = PyTuple_New(self->n_decays);
-    PyObject *prominences = PyTuple_New(quiet->count), *energies = PyTuple_New(quiet->count);
+    PyObject *examples = PyTuple_New(quiet->count), *energies = PyTuple_New(quiet->count);
     PyObject *ranges = PyTuple_New(quiet->count);
     PyObject *copy = shared ? Py_BuildValue("(ndd)", reference, share, control_level) : Py_NewRef(Py_None);
     PyObject *fields = NULL;
-    if (!weights || !prominences || !energies || !ranges || !copy)
+    if (!weights || !examples || !energies || !ranges || !copy)
         goto done;
     for (Py_ssize_t j = 0; j < self->n_decays; j++) {
         low[j] = total_product(trace + self->fit, self->basis + j * self->n_fit, self->n_fit);
@@ -1168,16 +1169,16 @@ static PyObject *read_row(const Swings *self, const double *x, const stretches *
     for (Py_ssize_t i = 0; i < quiet->count; i++) {
         const Py_ssize_t first = quiet->first + i * quiet->width, width = quiet->width;
         const double *part = band + first;
-        PyTuple_SetItem(prominences, i, PyFloat_FromDouble(turn(part, width, low, high).prominence));
+        PyTuple_SetItem(examples, i, PyFloat_FromDouble(turn(part, width, low, high).swing));
         PyTuple_SetItem(energies, i, PyFloat_FromDouble(total_product(part, part, width) / (double)width));
         PyTuple_SetItem(ranges, i, PyFloat_FromDouble(peak_to_peak(trace + first, width)));
     }
-    const double window = turn(band + self->window, self->n_window, low, high).prominence;
+    const double window = turn(band + self->window, self->n_window, low, high).swing;
     if (!PyErr_Occurred())
-        fields = Py_BuildValue("(dOOdOOO)", level, copy, weights, window, prominences, energies, ranges);
+        fields = Py_BuildValue("(dOOdOOO)", level, copy, weights, window, examples, energies, ranges);
 done:
     Py_XDECREF(weights);
-    Py_XDECREF(prominences);
+    Py_XDECREF(examples);
     Py_XDECREF(energies);
     Py_XDECREF(ranges);
     Py_XDECREF(copy);
@@ -1200,7 +1201,9 @@ static double read_control(Swings *self, const double *x, const stretches *quiet
 static PyObject *read_sweep(Swings *self, const Py_buffer *data, const stretches *quiet, Py_ssize_t reference)
 {
     double level = 0.0;
-    const double energy = reference >= 0 ? read_control(self, row_of(data, reference), quiet, &level) : 0.0;
+    double energy = reference >= 0 ? read_control(self, row_of(data, reference), quiet, &level) : 0.0;
+    if (!(energy > (double)self->n_fit * (self->least * self->least)))
+        energy = 0.0;
     PyObject *found = PyTuple_New(self->n_rows);
     for (Py_ssize_t i = 0; found && i < self->n_rows; i++) {
         PyObject *reading = NULL;
@@ -1546,14 +1549,14 @@ static double number(PyObject *tuple, Py_ssize_t i)
 static PyObject *Background_noise(PyObject *object, PyObject *read)
 {
     Background *self = (Background *)object;
-    PyObject *prominences, *energies, *ranges, *ignored;
+    PyObject *swings, *energies, *ranges, *ignored;
     double window;
-    if (!PyArg_ParseTuple(read, "OOOdO!O!O!", &ignored, &ignored, &ignored, &window, &PyTuple_Type, &prominences,
+    if (!PyArg_ParseTuple(read, "OOOdO!O!O!", &ignored, &ignored, &ignored, &window, &PyTuple_Type, &swings,
                           &PyTuple_Type, &energies, &PyTuple_Type, &ranges))
         return NULL;
     const Py_ssize_t count = PyTuple_Size(energies);
-    if (PyTuple_Size(prominences) != count || PyTuple_Size(ranges) != count) {
-        PyErr_Format(PyExc_ValueError, "need as many prominences and ranges as energies, got %R", read);
+    if (PyTuple_Size(swings) != count || PyTuple_Size(ranges) != count) {
+        PyErr_Format(PyExc_ValueError, "need as many swings and ranges as energies, got %R", read);
         return NULL;
     }
     const double past = self->variance;
@@ -1564,12 +1567,12 @@ static PyObject *Background_noise(PyObject *object, PyObject *read)
         const double range = number(ranges, i);
         energy += number(energies, i);
         swing += range * range;
-        number(prominences, i);
+        number(swings, i);
     }
     if (PyErr_Occurred())
         return NULL;
     for (Py_ssize_t i = 0; i < count; i++) {
-        const double own = number(energies, i), size = number(prominences, i);
+        const double own = number(energies, i), size = number(swings, i);
         const double others = count > 1 ? (energy - own) / (double)(count - 1) : own;
         const double beside = sqrt(greater(past, others));
         if (size > 0.0 && beside > TINY)
@@ -1609,7 +1612,14 @@ static PyObject *Background_amplitude(PyObject *object, PyObject *swing)
     return PyFloat_FromDouble(sqrt(greater(size * size - ((Background *)object)->swing, 0.0)));
 }
 
+static PyObject *Background_reach(PyObject *object, PyObject *nothing)
+{
+    (void)nothing;
+    return PyFloat_FromDouble(sqrt(((Background *)object)->swing) / 2.0);
+}
+
 static PyMethodDef background_methods[] = {
+    {"reach", Background_reach, METH_NOARGS, "reach()\n\nSee ionm.detectors.background.Background.reach."},
     {"noise", Background_noise, METH_O, "noise(read)\n\nSee ionm.detectors.background.Background.noise."},
     {"chance", (PyCFunction)(void (*)(void))Background_chance, METH_FASTCALL,
      "chance(statistic, share)\n\nSee ionm.detectors.background.Background.chance."},

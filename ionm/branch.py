@@ -142,8 +142,9 @@ class Branch:
         reason = self._reason(strength, measurement, control)
         valid = ValidSweep(trigger, measurement, control)
         if reason is not None:
-            if reason in BY_STIMULUS and not self._marks:
-                self._keep(valid)
+            weakened = reason == "m_control_lost" and control is not None and control.present
+            if (reason in BY_STIMULUS or weakened) and not self._marks:
+                self._keep(valid)  # the next baseline may be made of it
             if not measurement.present:
                 measurement = replace(measurement, present=None, reason=reason)
             return measurement, percent, self.hold(reason, sample)
@@ -161,6 +162,8 @@ class Branch:
             return measurement, percent, events
         if strength is Strength.ABOVE:
             self._keep(valid)
+            if not measurement.present and not self._reasons and not self._drowned(measurement):
+                events += self._decide(sample, trigger, measurement)  # silence even at a stronger stimulus
             return measurement, percent, events
         if measurement.detection_limit is not None:
             self._limits.append(measurement.detection_limit)
@@ -298,6 +301,8 @@ class Branch:
                 return []
             since = self._return.since or trigger.sample
             back = State.REAPPEARED if self.state is State.ABSENT else State.PRESENT
+            if back is State.PRESENT:  # how often it misses is not known yet
+                self._loss = Loss(0, 0, self._spec.response.alpha)
             return [self._go(back, sample, since, "responses beyond chance")]
         if self._loss is None:
             return []

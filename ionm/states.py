@@ -99,6 +99,10 @@ class Loss:
     """False losses come at most once in about this many sweeps, in natural logarithms of odds, if
     misses are independent: three misses of an LSR seen in 20 of 20 sweeps, eight of one seen in 14."""
 
+    STEADIEST = 0.96
+    """Highest rate of responses that is believed: however steady, an LSR is not called absent before
+    three misses in a row (house rules ask for three of five sweeps, general knowledge)."""
+
     MOST = 100  # sweeps in which the rate of misses is learnt; older ones fade
 
     def __init__(self, hits: int, sweeps: int, alpha: float) -> None:
@@ -109,7 +113,7 @@ class Loss:
         self.since: int | None = None
 
     def _rate(self) -> float:
-        return (self._hits + 1) / (self._sweeps + 2)  # Laplace's rule of succession
+        return min(self.STEADIEST, (self._hits + 1) / (self._sweeps + 2))  # Laplace's rule of succession
 
     def push(self, present: bool, p_value: float, trigger: int) -> bool:  # noqa: FBT001
         """Take one valid sweep; True once the test decides for absence.

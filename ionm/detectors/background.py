@@ -40,7 +40,7 @@ class Background:
             return math.sqrt(past) if self._variances else None
         energy = in_order(read.energies)
         examples = []
-        for own, size in zip(read.energies, read.prominences, strict=True):
+        for own, size in zip(read.energies, read.swings, strict=True):
             others = (energy - own) / (count - 1) if count > 1 else own
             beside = math.sqrt(max(others, past))
             if size > 0 and beside > TINY:
@@ -65,6 +65,10 @@ class Background:
     def threshold(self, p_value: float, share: float) -> float:
         """The statistic whose chance in ``share`` stretches of background is ``p_value`` (small)."""
         return self._null.threshold(p_value / share)
+
+    def reach(self) -> float:
+        """How far the background reaches from its mean within a search window, typically, in V."""
+        return math.sqrt(self._swing) / 2
 
     def amplitude(self, swing: float) -> float:
         """Peak to peak without the background's part, in V."""

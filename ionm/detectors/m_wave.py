@@ -20,6 +20,9 @@ from ionm.events import Measurement, Sweep
 from ionm.quality import NullTail
 from ionm.sweeps import Layout
 
+REACH = 2.5
+"""RMS of the background beyond which its M-wave has begun: one sample in eighty of Gaussian noise."""
+
 REST = 0.0005
 """Silence that ends the search for an onset, in s: longer than a crossing of zero between two phases
 of an M-wave (our choice)."""
@@ -100,7 +103,7 @@ class RunningMWave:
         size = math.sqrt(max(swing * swing - beside * beside, 0.0))
         present, amplitude, latency, peak_latency = False, None, None, None
         if p_value < alpha and size >= floor:
-            begin, peak, _, _ = self._course.shape(data, row, level, None, (), noise)
+            begin, peak, _, _ = self._course.shape(data, row, level, None, (), REACH * noise)
             present, amplitude = True, size
             latency, peak_latency = begin / self._fs + self._begin, peak / self._fs + self._begin
         return Measurement(present, amplitude, latency, peak_latency, statistic, p_value, noise, limit)

@@ -38,6 +38,9 @@ class Geometry(NamedTuple):
         Orthonormal decays on ``fit``, shape (n_decays, n_fit).
     decays
         The same decays on all bins (zero before the stimulus), shape (n_decays, n_bins).
+    least
+        RMS, in V, that the M-control must have on ``fit`` beside the decays before a copy of it is looked
+        for. Of a smaller one no copy matters, and its share would be that of noise to noise.
     """
 
     rows: tuple[int, ...]
@@ -49,6 +52,7 @@ class Geometry(NamedTuple):
     fit: slice
     basis: Samples
     decays: Samples
+    least: float
 
 
 class Reading(NamedTuple):
@@ -63,9 +67,10 @@ class Reading(NamedTuple):
     weights
         Of the decays, in V.
     window
-        Prominence (`ionm.detectors.waveform.turn`) in the search window, in the band, in V.
-    prominences, energies, ranges
-        Of each stretch of background: prominence in the band (V), mean square in the band (V^2),
+        Swing of the most prominent turn (`ionm.detectors.waveform.turn`) in the search window, in the
+        band, in V.
+    swings, energies, ranges
+        Of each stretch of background: the same swing (V), mean square in the band (V^2),
         peak to peak of the cleaned trace (V).
     """
 
@@ -73,7 +78,7 @@ class Reading(NamedTuple):
     copy: tuple[int, float, float] | None
     weights: tuple[float, ...]
     window: float
-    prominences: tuple[float, ...]
+    swings: tuple[float, ...]
     energies: tuple[float, ...]
     ranges: tuple[float, ...]
 
@@ -116,7 +121,7 @@ class Swings:
             for decay in g.basis:  # what the decays cannot explain
                 own = own - total(m[g.fit] * decay) * decay
             energy = total(own * own)
-            control = (m, own, energy, m_level) if energy > 0 else None
+            control = (m, own, energy, m_level) if energy > own.size * (g.least * g.least) else None
         found = []
         for row in g.rows:
             trace, level = _levelled(_binned(data[row], g), quiet)
@@ -136,8 +141,8 @@ class Swings:
                     level,
                     copy,
                     weights,
-                    turn(band[g.window]).prominence,
-                    tuple(turn(band[stretch]).prominence for stretch in stretches),
+                    turn(band[g.window]).swing,
+                    tuple(turn(band[stretch]).swing for stretch in stretches),
                     tuple(total(band[stretch] * band[stretch]) / width for stretch in stretches),
                     tuple(float(trace[stretch].max() - trace[stretch].min()) for stretch in stretches),
                 )
@@ -162,15 +167,15 @@ def _levelled(trace: Samples, quiet: slice) -> tuple[Samples, float]:
 
 
 def _band(trace: Samples, half: int) -> Samples:
-    """Mean over one phase minus mean over three, centred; the edges are zero."""
+    """Mean over one phase minus mean over five, centred; the edges are zero."""
     phase = 2 * half
-    n = trace.size - 3 * phase + 1
+    n = trace.size - 5 * phase + 1
     band = np.zeros_like(trace)
     if n > 0:
-        sums = trace[: n + 2 * phase].copy()  # of one phase from each bin on
+        sums = trace[: n + 4 * phase].copy()  # of one phase from each bin on
         for k in range(1, phase):
-            sums += trace[k : k + n + 2 * phase]
-        near = sums[phase : phase + n]
-        wide = (sums[:n] + near) + sums[2 * phase :]
-        band[3 * half : 3 * half + n] = near * (1 / phase) - wide * (1 / (3 * phase))
+            sums += trace[k : k + n + 4 * phase]
+        near = sums[2 * phase : 2 * phase + n]
+        wide = sums[:n] + sums[phase : phase + n] + near + sums[3 * phase : 3 * phase + n] + sums[4 * phase :]
+        band[5 * half : 5 * half + n] = near * (1 / phase) - wide * (1 / (5 * phase))
     return band

@@ -20,8 +20,8 @@ class Tail:
     fit
         Times after the stimulus where tails are fitted, in s, shape (n_fit,).
     taus
-        Time constants, in s. Tails of stimulus artefacts decay with 0.5 to 4 ms (facial.md 6.3); two
-        constants span what lies between them. Empty: no tail is modelled.
+        Time constants, in s. Tails of stimulus artefacts decay with 0.5 to 4 ms (facial.md 6.3); a
+        few constants span what lies between them. Empty: no tail is modelled.
     """
 
     def __init__(self, fit: Samples, taus: tuple[float, ...]) -> None:

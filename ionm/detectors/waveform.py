@@ -56,12 +56,12 @@ def turn(trace: Samples) -> Turn:
     return Turn(trough, float(troughs[trough]), float(trace.max() - trace[trough]), upward=False)
 
 
-def onset(trace: Samples, found: Turn, noise: float, rest: int, earliest: int) -> float:
+def onset(trace: Samples, found: Turn, reach: float, rest: int, earliest: int) -> float:
     """Where the response with this turn begins.
 
     It begins where it first reaches 5 % of its peak to peak. Walking back from the turn, that is
     where the trace has stayed below a level for ``rest`` samples. The level is 5 % of the swing
-    or, where that drowns, 2.5 times the noise; then the rising edge is drawn on to the 5 % point by
+    or, where that drowns, the reach of the background; then the rising edge is drawn on to the 5 % point by
     its own slope. Where the trace comes to no rest after ``earliest`` (the direct response still
     runs), the response begins where it turns towards its peak.
 
@@ -71,8 +71,8 @@ def onset(trace: Samples, found: Turn, noise: float, rest: int, earliest: int) -
         Shape (n_samples,), in V, level with zero before the response.
     found
         The response's turn.
-    noise
-        RMS of the background, in V.
+    reach
+        How far the background reaches from zero, in V.
     rest
         How many quiet samples end the walk.
     earliest
@@ -85,7 +85,7 @@ def onset(trace: Samples, found: Turn, noise: float, rest: int, earliest: int) -
     """
     size = np.abs(trace[: found.index + 1])
     target = 0.05 * found.swing
-    level = max(target, 2.5 * noise)
+    level = max(target, reach)
     loud = np.flatnonzero(size >= level)
     breaks = np.flatnonzero(np.diff(loud) > rest)
     first = int(loud[breaks[-1] + 1]) if breaks.size else int(loud[0]) if loud.size else found.index
@@ -148,7 +148,7 @@ class Course:
         level: float,
         copy: tuple[int, float, float] | None,
         weights: tuple[float, ...],
-        noise: float,
+        reach: float,
     ) -> Shape:
         """The shape of the response in one row.
 
@@ -160,8 +160,8 @@ class Course:
             The response's row.
         level, copy, weights
             What is not the response's: see `ionm.detectors.swing.Reading`.
-        noise
-            RMS of the background, in V.
+        reach
+            How far the background reaches from its level, in V.
         """
         trace = data[row, self._columns] - level
         if copy is not None:
@@ -171,7 +171,7 @@ class Course:
             trace -= weight * decay
         found = turn(trace[self._lead :])
         found = replace(found, index=found.index + self._lead)
-        begin = onset(trace, found, noise, self._rest, max(0, self._lead - 2 * self._rest))
+        begin = onset(trace, found, reach, self._rest, max(0, self._lead - 2 * self._rest))
         return Shape(begin, found.index, found.prominence, found.swing)
 
 

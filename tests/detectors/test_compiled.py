@@ -67,7 +67,9 @@ def readings(draw):
     times -= times[fit.start] if times[fit.start] < 0 else 0.0  # a tail is fitted after the stimulus
     tail = Tail(times[fit], draw(st.sampled_from([(), (1e-3,), (1e-3, 4e-3)])))
     judged = tuple(draw(st.lists(st.integers(0, n_rows - 1), max_size=3)))
-    g = Geometry(judged, size, offset, n_bins, half, window, fit, tail.decays(times[fit]), tail.decays(times))
+    least = draw(st.sampled_from([0.0, 1e-9, 1e-6]))
+    on_fit, everywhere = tail.decays(times[fit]), tail.decays(times)
+    g = Geometry(judged, size, offset, n_bins, half, window, fit, on_fit, everywhere, least)
     first, width = draw(st.integers(0, n_bins - 1)), draw(st.integers(1, n_bins))
     background = (first, width, draw(st.integers(0, (n_bins - first) // width)))
     reference = draw(st.none() | st.integers(0, n_rows - 1))
@@ -241,7 +243,7 @@ def test_without_a_compiler_the_python_forms_do_the_work(monkeypatch):
     assert fastest(NullTail) is NullTail
 
 
-GEOMETRY = Geometry((0,), 2, 0, 10, 1, slice(5, 9), slice(2, 4), np.ones((1, 2)), np.ones((1, 10)))
+GEOMETRY = Geometry((0,), 2, 0, 10, 1, slice(5, 9), slice(2, 4), np.ones((1, 2)), np.ones((1, 10)), 0.0)
 
 
 @compiled_only
@@ -306,7 +308,7 @@ def test_what_is_no_stretch_of_a_sweep_is_refused():
         kernels.NullTail(0)
     with pytest.raises(ValueError, match="need a statistic above zero"):
         kernels.NullTail().extend([math.nan])
-    with pytest.raises(ValueError, match="need as many prominences and ranges as energies"):
+    with pytest.raises(ValueError, match="need as many swings and ranges as energies"):
         kernels.Background().noise(reading((1.0, 1.0, 1.0))._replace(ranges=()))
     for make in (kernels.Swings, kernels.Course, kernels.Background):
         with pytest.raises(TypeError, match="takes no keywords"):
