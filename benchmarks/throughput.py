@@ -19,12 +19,33 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 from ionm.bench import machine
 from ionm.protocol import FOLDER
-from ionm.simulate import scenario, simulate_case, write_edf
+from ionm.simulate import SimulatedCase, scenario, simulate_case, write_edf
+from ionm.stream import Channel, StreamInfo
 
 FS = 20_000.0
-SPARES = ("Nasalis", "Masseter")
+SPARES = ("Nasalis", "Masseter", "Platysma", "Buccinator")
+
+
+class Eight:
+    """A simulated case of six channels, with two more of noise."""
+
+    def __init__(self, six: SimulatedCase) -> None:
+        self._six = six
+        rails = six.info.channels[0].rails
+        more = tuple(Channel(name, "emg", rails) for name in SPARES[2:])
+        self.info = StreamInfo(six.info.fs, (*six.info.channels, *more))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._six, name)
+
+    def counts(self, number: int, bits: int | None = None) -> np.ndarray:
+        counts = self._six.counts(number, bits)
+        noise = np.random.default_rng(number).normal(0, 8, (2, counts.shape[1]))
+        return np.concatenate([counts, noise.astype(counts.dtype)])
 
 
 def protocol(folder: Path) -> Path:
@@ -40,16 +61,15 @@ def protocol(folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         recording = folder / "case.edf"
-        case = simulate_case(
-            scenario("lost-at-decompression", minutes=options.minutes, fs=FS, spares=True), seed=1
-        )
+        script = scenario("lost-at-decompression", minutes=options.minutes, fs=FS, spares=True)
+        case = Eight(simulate_case(script, seed=1))
         write_edf(case, recording)
         seconds = case.n_samples / FS
         command = [

@@ -225,7 +225,7 @@ def _simulate(arguments: argparse.Namespace) -> None:
     except ValueError as error:
         raise InputError(str(error)) from error
     try:
-        with _progress(case.n_samples, "simulating") as show:
+        with _progress(script.seconds, "simulating") as show:
             write_edf(case, out, progress=show)
         write_truth(case, out.with_suffix(".truth.json"))
     except OSError as error:
