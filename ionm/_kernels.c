@@ -4,8 +4,9 @@
  * ionm/quality.py. ionm/compiled.py chooses. Only the cascade is more than a plain rendering:
  *
  * - A group of channels runs side by side, one channel per vector lane. A block of samples is
- *   transposed in registers into a tile (one vector per sample), passes through up to four
- *   sections at a time whose state and coefficients stay in registers, and is transposed back.
+ *   transposed in registers into a tile (one vector per sample), passes through up to eight
+ *   sections at a time whose state stays in registers, and is transposed back. In a pass each
+ *   section is one sample behind the section before it, so that none waits for another.
  * - Only multiplications, additions and subtractions in scipy's order; build with
  *   -ffp-contract=off, so that no two of them become one. Hence equal bits on every path.
  * - A push is cut where any channel of a group changes between ok and not ok; within such a
@@ -56,6 +57,14 @@ static inline int64_t magnitude_bits(double x)
     memcpy(&bits, &x, sizeof bits);
     return bits & INT64_MAX;
 }
+
+#ifdef __GNUC__
+#define INLINED static inline __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define INLINED static __forceinline
+#else
+#define INLINED static inline
+#endif
 
 #define LANES 1
 #define TARGET
@@ -1722,117 +1731,207 @@ typedef double NAME(loose) __attribute__((vector_size(8 * LANES), aligned(8), ma
 #define SPLAT(value) ((value) - (VEC){0}) /* - 0.0 keeps every value, the sign of zero included */
 #endif
 
-/* Transpose LANES vectors: exchange ever larger blocks between rows i and j = i + step. */
+/* A vector of two halves from anywhere in arrays. They come together while they are loaded, which spares a step of
+ * the transposition, and a half crosses a line of the cache half as often. */
+#define LIST(...) __VA_ARGS__
+#if LANES == 2
+#define PAIR(a, b) ((VEC){*(a), *(b)})
+#elif LANES > 2
+typedef double NAME(half) __attribute__((vector_size(4 * LANES), aligned(8), may_alias));
+#if LANES == 4
+#define WHOLE LIST(0, 1, 2, 3)
+#else
+#define WHOLE LIST(0, 1, 2, 3, 4, 5, 6, 7)
+#endif
+#define PAIR(a, b) __builtin_shufflevector(*(const NAME(half) *)(a), *(const NAME(half) *)(b), WHOLE)
+#endif
+
+/* Transpose LANES vectors whose halves have changed places already: exchange ever larger blocks between rows i and
+ * j = i + step. */
 #define EXCHANGE(i, j, even, odd)                         \
     {                                                     \
         const VEC kept = r[i];                            \
         r[i] = __builtin_shufflevector(kept, r[j], even); \
         r[j] = __builtin_shufflevector(kept, r[j], odd);  \
     }
-#define LIST(...) __VA_ARGS__
-
-#if LANES == 1
+#if LANES == 2
 #define TRANSPOSE(r)
-#elif LANES == 2
-#define STEP1(i, j) EXCHANGE(i, j, LIST(0, 2), LIST(1, 3))
-#define TRANSPOSE(r) STEP1(0, 1)
 #elif LANES == 4
 #define STEP1(i, j) EXCHANGE(i, j, LIST(0, 4, 2, 6), LIST(1, 5, 3, 7))
-#define STEP2(i, j) EXCHANGE(i, j, LIST(0, 1, 4, 5), LIST(2, 3, 6, 7))
-#define TRANSPOSE(r) STEP1(0, 1) STEP1(2, 3) STEP2(0, 2) STEP2(1, 3)
+#define TRANSPOSE(r) STEP1(0, 1) STEP1(2, 3)
 #elif LANES == 8
 #define STEP1(i, j) EXCHANGE(i, j, LIST(0, 8, 2, 10, 4, 12, 6, 14), LIST(1, 9, 3, 11, 5, 13, 7, 15))
 #define STEP2(i, j) EXCHANGE(i, j, LIST(0, 1, 8, 9, 4, 5, 12, 13), LIST(2, 3, 10, 11, 6, 7, 14, 15))
-#define STEP4(i, j) EXCHANGE(i, j, LIST(0, 1, 2, 3, 8, 9, 10, 11), LIST(4, 5, 6, 7, 12, 13, 14, 15))
-#define TRANSPOSE(r)                                    \
-    STEP1(0, 1) STEP1(2, 3) STEP1(4, 5) STEP1(6, 7)     \
-    STEP2(0, 2) STEP2(1, 3) STEP2(4, 6) STEP2(5, 7)     \
-    STEP4(0, 4) STEP4(1, 5) STEP4(2, 6) STEP4(3, 7)
+#define TRANSPOSE(r)                                \
+    STEP1(0, 1) STEP1(2, 3) STEP1(4, 5) STEP1(6, 7) \
+    STEP2(0, 2) STEP2(1, 3) STEP2(4, 6) STEP2(5, 7)
 #endif
 
 /* Rows to tile: one vector per sample. The last square overlaps the one before it. */
 TARGET static void NAME(gather)(const double *const *in, VEC *tile, Py_ssize_t n)
 {
-    if (n < LANES) {
-        for (Py_ssize_t t = 0; t < n; t++)
-            for (int lane = 0; lane < LANES; lane++)
-                ((double *)(tile + t))[lane] = in[lane][t];
-        return;
-    }
-    for (Py_ssize_t done = 0; done < n; done += LANES) {
+#if LANES > 1
+    for (Py_ssize_t done = 0; n >= LANES && done < n; done += LANES) {
         const Py_ssize_t t = done < n - LANES ? done : n - LANES;
         VEC r[LANES];
-        for (int i = 0; i < LANES; i++)
-            r[i] = *(const LOOSE *)(in[i] + t);
+        for (int i = 0; i < LANES / 2; i++) {
+            const double *near = in[i] + t, *far = in[i + LANES / 2] + t;
+            r[i] = PAIR(near, far);
+            r[i + LANES / 2] = PAIR(near + LANES / 2, far + LANES / 2);
+        }
         TRANSPOSE(r)
         for (int i = 0; i < LANES; i++)
             tile[t + i] = r[i];
     }
+    if (n >= LANES)
+        return;
+#endif
+    for (Py_ssize_t t = 0; t < n; t++)
+        for (int lane = 0; lane < LANES; lane++)
+            ((double *)(tile + t))[lane] = in[lane][t];
 }
 
 /* Tile to rows. */
 TARGET static void NAME(scatter)(const VEC *tile, double *const *out, Py_ssize_t n)
 {
-    if (n < LANES) {
-        for (Py_ssize_t t = 0; t < n; t++)
-            for (int lane = 0; lane < LANES; lane++)
-                out[lane][t] = ((const double *)(tile + t))[lane];
-        return;
-    }
-    for (Py_ssize_t done = 0; done < n; done += LANES) {
+#if LANES > 1
+    for (Py_ssize_t done = 0; n >= LANES && done < n; done += LANES) {
         const Py_ssize_t t = done < n - LANES ? done : n - LANES;
         VEC r[LANES];
-        for (int i = 0; i < LANES; i++)
-            r[i] = tile[t + i];
+        for (int i = 0; i < LANES / 2; i++) {
+            const double *near = (const double *)(tile + t + i), *far = (const double *)(tile + t + i + LANES / 2);
+            r[i] = PAIR(near, far);
+            r[i + LANES / 2] = PAIR(near + LANES / 2, far + LANES / 2);
+        }
         TRANSPOSE(r)
         for (int i = 0; i < LANES; i++)
             *(LOOSE *)(out[i] + t) = r[i];
     }
+    if (n >= LANES)
+        return;
+#endif
+    for (Py_ssize_t t = 0; t < n; t++)
+        for (int lane = 0; lane < LANES; lane++)
+            out[lane][t] = ((const double *)(tile + t))[lane];
 }
 
-/* A pass of the tile through one to four sections. A numerator with b2 = b0 (every Butterworth edge
- * and notch) needs that product only once: the same bits for a multiplication less. */
-#define TAKE(k)                                                                                   \
-    VEC p##k = ((const LOOSE *)state)[2 * k], q##k = ((const LOOSE *)state)[2 * k + 1];           \
-    const VEC b0##k = SPLAT(c[5 * k]), b1##k = SPLAT(c[5 * k + 1]), b2##k = SPLAT(c[5 * k + 2]),  \
-              a1##k = SPLAT(c[5 * k + 3]), a2##k = SPLAT(c[5 * k + 4]);
-#define SECTION(k, EVEN)                                 \
-    {                                                    \
-        const VEC b0x = b0##k * x, y = b0x + p##k;       \
-        p##k = (b1##k * x - a1##k * y) + q##k;           \
-        q##k = (EVEN ? b0x : b2##k * x) - a2##k * y;     \
-        x = y;                                           \
+/* The sections of one pass, as many as the registers carry. Section k takes x[k] and leaves x[k + 1]. What is done for
+ * each is written out under conditions that are constants: not every compiler keeps the arrays of a loop in registers. */
+#if LANES == 8
+#define WIDEST 8
+#define EACH(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
+#define EACH_TURN(F) F(7, 6) F(6, 5) F(5, 4) F(4, 3) F(3, 2) F(2, 1) F(1, 0)
+#else
+#define WIDEST 4
+#define EACH(F) F(0) F(1) F(2) F(3)
+#define EACH_TURN(F) F(3, 2) F(2, 1) F(1, 0)
+#endif
+typedef struct {
+    VEC x[WIDEST + 1], p[WIDEST], q[WIDEST];
+    VEC b0[WIDEST], b1[WIDEST], b2[WIDEST], a1[WIDEST], a2[WIDEST];
+    VEC b0x[WIDEST], b1x[WIDEST], b2x[WIDEST];
+} NAME(wave);
+
+/* One step of sections `last` down to `first`. Each takes what the one before it left a step ago, so that none waits
+ * for another; the end of section k alternates with the start of section i = k - 1, which keeps multipliers and adders
+ * busy at once. A numerator with b2 = b0 (`even`: every Butterworth edge and notch) needs that product only once: the
+ * same bits for a multiplication less. */
+TARGET INLINED void NAME(step)(NAME(wave) *w, const int first, const int last, const int even)
+{
+    w->b0x[last] = w->b0[last] * w->x[last];
+    w->b1x[last] = w->b1[last] * w->x[last];
+    w->b2x[last] = even ? w->b0x[last] : w->b2[last] * w->x[last];
+    w->x[last + 1] = w->b0x[last] + w->p[last];
+#define TURN(k, i)                                                   \
+    if (first < k && k <= last) {                                    \
+        const VEC a1y = w->a1[k] * w->x[k + 1];                      \
+        w->b0x[i] = w->b0[i] * w->x[i];                              \
+        const VEC fed = w->b1x[k] - a1y;                             \
+        w->x[k] = w->b0x[i] + w->p[i];                               \
+        const VEC a2y = w->a2[k] * w->x[k + 1];                      \
+        w->p[k] = fed + w->q[k];                                     \
+        w->b1x[i] = w->b1[i] * w->x[i];                              \
+        w->b2x[i] = even ? w->b0x[i] : w->b2[i] * w->x[i];           \
+        w->q[k] = w->b2x[k] - a2y;                                   \
     }
-#define SECTION_ANY(k) SECTION(k, 0)
-#define SECTION_EVEN(k) SECTION(k, 1)
-#define IS_EVEN(k) && c[5 * k] == c[5 * k + 2]
-#define GIVE(k)                         \
-    ((LOOSE *)state)[2 * k] = p##k;     \
-    ((LOOSE *)state)[2 * k + 1] = q##k;
-#define SWEEP(SECTIONS)                        \
-    for (Py_ssize_t t = 0; t < n; t++) {       \
-        VEC x = tile[t];                       \
-        SECTIONS                               \
-        tile[t] = x;                           \
+    EACH_TURN(TURN)
+#undef TURN
+    const VEC a1y = w->a1[first] * w->x[first + 1], a2y = w->a2[first] * w->x[first + 1];
+    w->p[first] = (w->b1x[first] - a1y) + w->q[first];
+    w->q[first] = w->b2x[first] - a2y;
+}
+
+/* The tile's n >= size samples through `size` sections, section k being k samples behind the first. */
+TARGET INLINED void NAME(sweep)(const double *c, double *state, VEC *tile, Py_ssize_t n, const int size, const int even)
+{
+    NAME(wave) w;
+#define TAKE(k)                                      \
+    if (k < size) {                                  \
+        w.p[k] = ((const LOOSE *)state)[2 * k];      \
+        w.q[k] = ((const LOOSE *)state)[2 * k + 1];  \
+        w.b0[k] = SPLAT(c[5 * k]);                   \
+        w.b1[k] = SPLAT(c[5 * k + 1]);               \
+        w.b2[k] = SPLAT(c[5 * k + 2]);               \
+        w.a1[k] = SPLAT(c[5 * k + 3]);               \
+        w.a2[k] = SPLAT(c[5 * k + 4]);               \
     }
-#define PASS(name, ALL)                                                                     \
-    TARGET static void NAME(name)(const double *c, double *state, VEC *tile, Py_ssize_t n)  \
-    {                                                                                       \
-        ALL(TAKE)                                                                           \
-        if (1 ALL(IS_EVEN))                                                                 \
-            SWEEP(ALL(SECTION_EVEN))                                                        \
-        else                                                                                \
-            SWEEP(ALL(SECTION_ANY))                                                         \
-        ALL(GIVE)                                                                           \
+#define ENTER(t) /* the later sections have no sample yet */ \
+    if (t < size - 1) {                                      \
+        w.x[0] = tile[t];                                    \
+        NAME(step)(&w, 0, t, even);                          \
     }
-#define ONE(F) F(0)
-#define TWO(F) F(0) F(1)
-#define THREE(F) F(0) F(1) F(2)
-#define FOUR(F) F(0) F(1) F(2) F(3)
-PASS(pass1, ONE)
-PASS(pass2, TWO)
-PASS(pass3, THREE)
-PASS(pass4, FOUR)
+#define LEAVE(k) /* the earlier sections have none left */ \
+    if (0 < k && k < size) {                               \
+        NAME(step)(&w, k, size - 1, even);                 \
+        tile[n - size + k] = w.x[size];                    \
+    }
+#define GIVE(k)                               \
+    if (k < size) {                           \
+        ((LOOSE *)state)[2 * k] = w.p[k];     \
+        ((LOOSE *)state)[2 * k + 1] = w.q[k]; \
+    }
+    EACH(TAKE)
+    EACH(ENTER)
+    for (Py_ssize_t t = size - 1; t < n; t++) {
+        w.x[0] = tile[t];
+        NAME(step)(&w, 0, size - 1, even);
+        tile[t - (size - 1)] = w.x[size];
+    }
+    EACH(LEAVE)
+    EACH(GIVE)
+#undef TAKE
+#undef ENTER
+#undef LEAVE
+#undef GIVE
+}
+
+typedef void NAME(pass)(const double *coefficients, double *state, VEC *tile, Py_ssize_t n);
+#define PASS(name, size, even)                                                                 \
+    TARGET static void NAME(name)(const double *c, double *state, VEC *tile, Py_ssize_t n)     \
+    {                                                                                          \
+        NAME(sweep)(c, state, tile, n, size, even);                                            \
+    }
+#define PASSES(size) PASS(any##size, size, 0) PASS(even##size, size, 1)
+PASSES(1)
+PASSES(2)
+PASSES(3)
+PASSES(4)
+#if WIDEST == 8
+PASSES(5)
+PASSES(6)
+PASSES(7)
+PASSES(8)
+#endif
+
+static NAME(pass) *const NAME(passes)[2][WIDEST] = {
+#if WIDEST == 8
+    {NAME(any1), NAME(any2), NAME(any3), NAME(any4), NAME(any5), NAME(any6), NAME(any7), NAME(any8)},
+    {NAME(even1), NAME(even2), NAME(even3), NAME(even4), NAME(even5), NAME(even6), NAME(even7), NAME(even8)},
+#else
+    {NAME(any1), NAME(any2), NAME(any3), NAME(any4)},
+    {NAME(even1), NAME(even2), NAME(even3), NAME(even4)},
+#endif
+};
 
 TARGET static void NAME(filter)(const double *coefficients, Py_ssize_t n_sections, double *state,
                                 const double *const *in, double *const *out, Py_ssize_t n)
@@ -1840,16 +1939,12 @@ TARGET static void NAME(filter)(const double *coefficients, Py_ssize_t n_section
     VEC tile[BLOCK];
     NAME(gather)(in, tile, n);
     for (Py_ssize_t left = n_sections, size; left > 0; left -= size) {
-        const Py_ssize_t passes = (left + 3) / 4;
-        size = (left + passes - 1) / passes; /* 9 sections as 3 + 3 + 3, not 4 + 4 + 1 */
-        if (size == 4)
-            NAME(pass4)(coefficients, state, tile, n);
-        else if (size == 3)
-            NAME(pass3)(coefficients, state, tile, n);
-        else if (size == 2)
-            NAME(pass2)(coefficients, state, tile, n);
-        else
-            NAME(pass1)(coefficients, state, tile, n);
+        const Py_ssize_t most = n < WIDEST ? n : WIDEST;
+        size = left <= most ? left : left < 2 * most ? (left + 1) / 2 : most; /* 9 sections as 5 + 4, not 8 + 1 */
+        int even = 1;
+        for (Py_ssize_t k = 0; k < size; k++)
+            even &= coefficients[5 * k] == coefficients[5 * k + 2];
+        NAME(passes)[even][size - 1](coefficients, state, tile, n);
         coefficients += 5 * size;
         state += 2 * LANES * size;
     }
@@ -1867,24 +1962,18 @@ TARGET static int NAME(sound)(const double *x, Py_ssize_t n, int64_t largest)
 #undef VEC
 #undef LOOSE
 #undef SPLAT
-#undef EXCHANGE
 #undef LIST
+#undef PAIR
+#undef WHOLE
+#undef EXCHANGE
 #undef STEP1
 #undef STEP2
-#undef STEP4
 #undef TRANSPOSE
-#undef TAKE
-#undef SECTION
-#undef SECTION_ANY
-#undef SECTION_EVEN
-#undef IS_EVEN
-#undef SWEEP
-#undef GIVE
+#undef WIDEST
+#undef EACH
+#undef EACH_TURN
 #undef PASS
-#undef ONE
-#undef TWO
-#undef THREE
-#undef FOUR
+#undef PASSES
 #undef TARGET
 #undef LANES
 
