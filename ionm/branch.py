@@ -31,6 +31,9 @@ M_LOST = 0.5
 """Share of its baseline below which the M-control is lost (the field's usual 50 % criterion,
 general knowledge)."""
 
+M_BACK = 0.55
+"""The same from which it is back (our choice: an M-control that drifts through a half does not flicker)."""
+
 NOISY = 0.5
 """Detection limit, as a share of the baseline, above which an absence could not be seen."""
 
@@ -70,9 +73,11 @@ class Branch:
         self.baseline: Baseline | None = None
         self.state = State.UNKNOWN
         self.silent = False
+        self.above = False
         self._spec = spec
         self._fs = fs
         self._newest: deque[ValidSweep] = deque(maxlen=N_SWEEPS)  # whatever their stimulus
+        self._refusal = ""  # the newest reason why there is no baseline
         self._untried = 0  # valid sweeps since a provisional baseline was last tried
         self._loss: Loss | None = None
         self._return = Return()
@@ -132,7 +137,11 @@ class Branch:
         measurement: Measurement,
         control: Measurement | None,
     ) -> tuple[Measurement, float | None, list[Event]]:
-        """Take one sweep; what is shown of it, its percent of baseline, and what follows."""
+        """Take one sweep; what is shown of it, its percent of baseline, and what follows.
+
+        ``above`` says afterwards whether its stimulus was stronger than the baseline's.
+        """
+        self.above = False
         percent = self._percent(measurement.amplitude)
         strength = Strength.SAME
         if self.baseline is not None and stimulus is not self._same:
@@ -147,6 +156,8 @@ class Branch:
                 self._keep(valid)  # the next baseline may be made of it
             if not measurement.present:
                 measurement = replace(measurement, present=None, reason=reason)
+            if reason == "gap" and self._last is None and not self._reasons[1:]:
+                return measurement, percent, []  # the recording began within this sweep: nothing was lost
             return measurement, percent, self.hold(reason, sample)
         if self._last is not None:
             self._intervals.append(trigger.sample - self._last)
@@ -162,6 +173,7 @@ class Branch:
             return measurement, percent, events
         if strength is Strength.ABOVE:
             self._keep(valid)
+            self.above = True
             if not measurement.present and not self._reasons and not self._drowned(measurement):
                 events += self._decide(sample, trigger, measurement)  # silence even at a stronger stimulus
             return measurement, percent, events
@@ -211,7 +223,8 @@ class Branch:
             return None
         if control.present is None:
             return control.reason if not measurement.present else None
-        if control.amplitude is None or control.amplitude < M_LOST * self.baseline.m_amplitude:
+        least = M_BACK if "m_control_lost" in self._reasons else M_LOST
+        if control.amplitude is None or control.amplitude < least * self.baseline.m_amplitude:
             return "m_control_lost"
         return None
 
@@ -270,6 +283,9 @@ class Branch:
         if isinstance(found, Baseline) and self.state is State.ABSENT:
             found = "the LSR is ABSENT; the baseline before its loss stands"
         if isinstance(found, str):
+            if found == self._refusal and why.startswith("provisional"):
+                return []  # the same refusal is said once
+            self._refusal = found
             return [BaselineTaken(sample, modality, name, False, found, {})]  # noqa: FBT003
         self.baseline, self._same = found, None
         self._loss = Loss(found.hits, found.sweeps, self._spec.response.alpha)
@@ -301,8 +317,8 @@ class Branch:
                 return []
             since = self._return.since or trigger.sample
             back = State.REAPPEARED if self.state is State.ABSENT else State.PRESENT
-            if back is State.PRESENT:  # how often it misses is not known yet
-                self._loss = Loss(0, 0, self._spec.response.alpha)
+            if back is State.PRESENT:
+                self._adopt()
             return [self._go(back, sample, since, "responses beyond chance")]
         if self._loss is None:
             return []
@@ -311,14 +327,24 @@ class Branch:
             since = self._loss.since if self._loss.since is not None else trigger.sample
             return [self._go(State.ABSENT, sample, since, "misses beyond chance")]
         percent, limit = self._median_percent(), self._limit_percent()
-        if self.state not in GRADES or percent is None or limit is None or len(self._recent) < RECENT:
-            return []
+        if self.state not in GRADES or not percent or limit is None or len(self._recent) < RECENT:
+            return []  # where most sweeps show nothing, the test for absence decides, not a grade
         now = grade(percent, limit, self.state)
         if now is self.state:
             return []
         return [
             self._go(now, sample, self._recent_triggers(now, limit), "median of the last five valid sweeps")
         ]
+
+    def _adopt(self) -> None:
+        """Make the responses that ended NOT_ELICITED the reference: the baseline had none."""
+        found = [s.measurement for s in self._recent if s.measurement.present]
+        amplitudes = sorted(m.amplitude for m in found if m.amplitude is not None)
+        latencies = sorted(m.latency for m in found if m.latency is not None)
+        if self.baseline is not None and amplitudes and latencies:
+            amplitude, latency = amplitudes[len(amplitudes) // 2], latencies[len(latencies) // 2]
+            self.baseline = replace(self.baseline, amplitude=amplitude, latency=latency)
+        self._loss = Loss(0, 0, self._spec.response.alpha)  # how often it misses is not known yet
 
     def _at_its_place(self, measurement: Measurement) -> bool:
         """Whether a response begins where the baseline's LSR does: its early part has a constant latency."""

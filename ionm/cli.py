@@ -7,6 +7,7 @@ import json
 import math
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
@@ -25,6 +26,9 @@ DISCLAIMER = "ionm is research software, not a medical device."
 CHUNK_SECONDS = {"max": 0.5, "timed": 0.02}
 """Chunk length when nobody asks for one, in s: long where only throughput counts, 20 ms where time does."""
 
+PARTS = (".vhdr", ".vmrk", ".eeg", ".dat", ".data", ".head", ".hea", ".set", ".fdt", ".bdf", ".edf", ".fif")
+"""Endings of files that, beside a recording and of its name, may be parts of it."""
+
 PIPE_WIDTH = 140
 """Columns of the tables where there is no terminal to say its own."""
 
@@ -38,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ionm: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except BrokenPipeError:
+        return 1
+    except OSError as error:
+        print(f"ionm: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("ionm: stopped", file=sys.stderr)
@@ -132,6 +139,7 @@ def _replay(arguments: argparse.Namespace) -> None:
     from ionm.sinks.summary import Summary
     from ionm.sinks.whole_file import WholeFile
 
+    _check_outputs(arguments)
     replay = prepare(arguments.recording, arguments.protocol, arguments.side)
     recording, fs = replay.recording, replay.recording.info.fs
     facts = {
@@ -142,8 +150,13 @@ def _replay(arguments: argparse.Namespace) -> None:
         "side": replay.side,
         "fs": fs,
     }
+    stimuli = dict(Counter(trigger.site for trigger in recording.triggers))
     if replay.missing:
         _say(f"{recording.path}: of protocol {replay.protocol.name} it lacks {', '.join(replay.missing)}")
+    others = [site for site in stimuli if site not in replay.protocol.sites]
+    if others:
+        unused = ", ".join(others)
+        _say(f"{recording.path}: protocol {replay.protocol.name} does not use its stimuli at {unused}")
     for problem in recording.problems:
         _say(f"{recording.path}: {problem}")
 
@@ -161,7 +174,7 @@ def _replay(arguments: argparse.Namespace) -> None:
         if report is not None:
             sinks.append(report)
         _run(replay, arguments, sinks)
-        whole = summary.close(recording.stop, facts)
+        whole = summary.close(recording.stop, {**facts, "stimuli": stimuli})
         if summary_file is not None:
             summary_file.write(json.dumps(whole, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
         if report is not None and report_file is not None:
@@ -169,6 +182,21 @@ def _replay(arguments: argparse.Namespace) -> None:
     screen.close(whole)
     for written in filter(None, (arguments.events, arguments.summary, arguments.report)):
         print(f"written: {written}")
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse an output that would replace an input, a part of it, or another output."""
+    recording: Path = arguments.recording
+    parts = [path for path in recording.parent.glob(f"{recording.stem}.*") if path.suffix.lower() in PARTS]
+    taken = {path.resolve(): "is part of the recording" for path in (recording, *parts)}
+    if arguments.protocol:
+        taken[Path(arguments.protocol).resolve()] = "is the protocol"
+    for name in ("events", "summary", "report"):
+        path = getattr(arguments, name)
+        if path is not None and path.resolve() in taken:
+            raise InputError(f"--{name} {path}: {taken[path.resolve()]}, expected another name")
+        if path is not None:
+            taken[path.resolve()] = f"is already written by --{name}"
 
 
 def _report(replay: Replay) -> Any:
@@ -243,8 +271,6 @@ def _info(arguments: argparse.Namespace) -> None:
     if arguments.recording is None:
         print(f"ionm {version('ionm')}, kernel {kernel()}, protocols {', '.join(shipped())}. {DISCLAIMER}")
         return
-    from collections import Counter
-
     from ionm.sources import open_recording
 
     recording = open_recording(arguments.recording)
@@ -256,9 +282,9 @@ def _info(arguments: argparse.Namespace) -> None:
     for site, count in Counter(trigger.site for trigger in recording.triggers).items():
         print(f"stimuli at {site}: {count}")
     for event, count in Counter(note.event for note in recording.notes).items():
-        print(f"notes {event}: {count}")
+        print(f"notes {ascii(event)[1:-1]}: {count}")
     for text, count in recording.unmapped.items():
-        print(f"mark {text!r}, which no protocol maps: {count}")
+        print(f"mark {text!a}, which no protocol maps: {count}")
     for problem in recording.problems:
         print(f"problem: {problem}")
     print(f"kernel {kernel()}")

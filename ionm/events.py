@@ -98,7 +98,11 @@ class ArtefactMark:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One measured response, set against the baseline of its derivation."""
+    """One measured response, set against the baseline of its derivation.
+
+    ``above_baseline`` says that its stimulus was stronger than the baseline's: a response to it is no
+    reappearance, and silence confirms an absence.
+    """
 
     sample: int
     modality: str
@@ -111,6 +115,7 @@ class Response:
     percent_of_baseline: float | None
     sweep: Sweep = field(repr=False, compare=False)
     row: int = field(repr=False, compare=False)
+    above_baseline: bool = False
 
 
 @dataclass(frozen=True, slots=True)

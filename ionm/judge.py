@@ -13,6 +13,7 @@ from ionm.events import (
     ArtefactMark,
     Event,
     Gap,
+    Hold,
     Measurement,
     NoteTaken,
     Response,
@@ -76,6 +77,10 @@ class Judge:
             events += self._pass_time(stop)
         return events
 
+    def finish(self, facts: Sequence[SweepMeasured | ArtefactMark | Gap], stop: int) -> list[Event]:
+        """Take what the end of the recording leaves: sweeps that it cut short hold nothing."""
+        return [e for e in self.push(facts, (), stop) if not (isinstance(e, Hold) and e.reason == "gap")]
+
     def _pass_time(self, sample: int) -> list[Event]:
         """Let derivations without a valid sweep fall silent, up to ``sample``."""
         due = sorted(
@@ -131,6 +136,7 @@ class Judge:
                     percent,
                     sweep,
                     row,
+                    branch is not None and branch.above,
                 )
             )
             events += verdicts

@@ -16,6 +16,8 @@ from ionm.sources import Recording, open_recording
 
 DEFAULT_PROTOCOL = "mvd-hfs"
 
+SIDES = {"l": "L", "left": "L", "r": "R", "right": "R"}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replay:
@@ -110,8 +112,16 @@ def _suggested(path: Path) -> str:
 
 
 def _noted_side(recording: Recording) -> str | None:
-    sides = [n.attributes["side"] for n in recording.notes if n.event == "case" and "side" in n.attributes]
-    return sides[-1] if sides else None
+    said = [n.attributes["side"] for n in recording.notes if n.event == "case" and "side" in n.attributes]
+    sides = {SIDES.get(text.strip().casefold()) for text in said}
+    if not sides:
+        return None
+    if len(sides) > 1 or None in sides:
+        raise InputError(
+            f"{recording.path}: its notes give the side of the case as {', '.join(map(repr, said))}, "
+            "expected L or R throughout; say which with --side"
+        )
+    return sides.pop()
 
 
 def _unknown(recording: Recording) -> str:

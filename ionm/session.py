@@ -91,7 +91,7 @@ class Session:
         if self._judge is None:
             return []
         last = max(self._next - 1, 0)
-        return self._judge.push(self._path.restart(last), (), self._next)
+        return self._judge.finish(self._path.restart(last), self._next)
 
     def _check(self, chunk: Chunk) -> None:
         """Refuse what breaks the promise of a stream, before anything is done with it."""

@@ -126,12 +126,12 @@ class Loss:
             if self.odds > 0.0:
                 self.odds += math.log(self._alpha / rate)
             self._learn(self._misses)
-        elif p_value > DOUBT * self._alpha:
+        elif self.since is None:
+            self.since = trigger
+        if not present and not self._alpha <= p_value <= DOUBT * self._alpha:
             self._misses += 1
             self.odds += math.log((1 - self._alpha) / (1 - rate))
-            if self.since is None:
-                self.since = trigger
-        if self.odds <= 0.0:
+        if present and self.odds <= 0.0:
             self.odds, self.since = 0.0, None
         return self.odds >= self.THRESHOLD
 
@@ -149,7 +149,8 @@ class Loss:
 
 
 DOUBT = 5.0
-"""A miss whose p-value lies within this factor of alpha speaks neither for nor against (our choice)."""
+"""A sweep without a response whose p-value lies between alpha and so many times alpha speaks neither for
+nor against (our choice). Below alpha it shows a swing too small to be a response: a miss."""
 
 
 class Return:

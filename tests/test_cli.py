@@ -249,6 +249,30 @@ def test_an_output_that_cannot_be_written_is_refused(
     assert "no/e.jsonl" in refused(capsys, "replay", MAIN, "--events", tmp_path / "no" / "e.jsonl")
 
 
+def test_an_output_never_replaces_the_recording_the_protocol_or_another_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ionm.protocol import FOLDER
+
+    recording, protocol = tmp_path / "case.edf", tmp_path / "mine.toml"
+    recording.write_bytes(MAIN.read_bytes())
+    protocol.write_bytes((FOLDER / "mvd-hfs.toml").read_bytes())
+    one = tmp_path / "one.json"
+
+    assert "is part of the recording" in refused(capsys, "replay", recording, "--events", recording)
+    said = refused(capsys, "replay", recording, "--protocol", protocol, "--report", protocol)
+    assert "is the protocol" in said
+    assert "--events" in refused(capsys, "replay", recording, "--events", one, "--summary", one)
+    assert recording.read_bytes() == MAIN.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["case.edf", "mine.toml"]
+
+
+def test_what_steers_a_terminal_is_not_printed() -> None:
+    from ionm.sinks.console import printable
+
+    assert printable("a\x1b[2Jb\u202ec") == "a?[2Jb?c"
+
+
 def test_wrong_arguments_end_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (
         ["replay"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -130,7 +131,12 @@ def _state_in_words(change: StateChange, fs: float) -> str:
 
 
 def _note_in_words(note: Note) -> str:
-    return " ".join([note.event, *(f"{key}={value}" for key, value in note.attributes.items())])
+    return printable(" ".join([note.event, *(f"{key}={value}" for key, value in note.attributes.items())]))
+
+
+def printable(text: str) -> str:
+    """Untrusted text without what would steer a terminal: control and direction characters become "?"."""
+    return "".join("?" if unicodedata.category(letter) in ("Cc", "Cf") else letter for letter in text)
 
 
 def _sign(sweeps: Sequence[tuple[int, bool | None]]) -> str:

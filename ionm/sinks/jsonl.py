@@ -98,6 +98,7 @@ def _response(event: Response) -> Mapping[str, Any]:
         "latency_ms": _scaled(m.latency, 1e3),
         "peak_latency_ms": _scaled(m.peak_latency, 1e3),
         "percent_of_baseline": event.percent_of_baseline,
+        "above_baseline": event.above_baseline,
         "statistic": m.statistic,
         "p_value": m.p_value,
         "noise_uv": _scaled(m.noise, 1e6),

@@ -23,7 +23,6 @@ class Summary:
     def __init__(self, fs: float, derivations: Sequence[str]) -> None:
         self._fs = fs
         self.derivations = {name: _Course(fs) for name in derivations}
-        self._stimuli: dict[str, set[int]] = {}
         self._notes: list[dict[str, Any]] = []
         self._gaps: list[tuple[int, int]] = []
 
@@ -31,7 +30,6 @@ class Summary:
         """Take one event."""
         match item:
             case Response():
-                self._stimuli.setdefault(item.site, set()).add(item.trigger.sample)
                 if item.derivation in self.derivations:
                     self.derivations[item.derivation].response(item)
             case StateChange() | Hold() | BaselineTaken():
@@ -47,9 +45,9 @@ class Summary:
     def close(self, stop: int, facts: Mapping[str, Any]) -> dict[str, Any]:
         """The summary of a case that ended before sample ``stop``; ``facts`` are put in front."""
         return {
+            "stimuli": {},
             **facts,
             "duration_s": stop / self._fs,
-            "stimuli": {site: len(samples) for site, samples in self._stimuli.items()},
             "gaps": [{"start": start, "stop": end} for start, end in self._gaps],
             "derivations": {name: course.close(stop) for name, course in self.derivations.items()},
             "notes": self._notes,
@@ -71,11 +69,23 @@ class _Course:
         self.standing: dict[str, int] = {}
         self.recent: list[Response] = []
         self.last_valid: int | None = None
+        self.present_above = 0  # responses to stimuli stronger than the baseline's
+        self.confirmed_at: float | None = None  # current at which the newest such stimulus met silence
 
     def response(self, response: Response) -> None:
-        if response.measurement.present is not None:
+        if response.above_baseline:
+            self._challenge(response)
+        elif response.measurement.present is not None:
             self.recent = [*self.recent, response][-5:]
             self.last_valid = response.sample
+
+    def _challenge(self, response: Response) -> None:
+        """Note what a stimulus stronger than the baseline's shows."""
+        if response.measurement.present:
+            self.present_above += 1
+            self.confirmed_at = None
+        elif response.measurement.present is False and self.state == "ABSENT":
+            self.confirmed_at = response.trigger.number("mA")
 
     def take(self, event: StateChange | Hold | BaselineTaken) -> None:
         match event:
@@ -123,5 +133,7 @@ class _Course:
             "losses_s": [c.since / self._fs for c in losses],
             "reappearances_s": [c.since / self._fs for c in self.changes if c.state == "REAPPEARED"],
             "held_s": held,
+            "present_above_baseline": self.present_above,
+            "confirmed_at_ma": self.confirmed_at,
             "last_valid_s": None if self.last_valid is None else self.last_valid / self._fs,
         }

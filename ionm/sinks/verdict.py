@@ -25,7 +25,17 @@ REASONS = {
 }
 """Every reason code of a hold in words."""
 
-UNREMARKED = ("case", "baseline", "tof", "mac", "temperature", "ear-check", "told-surgeon", "surgeon-replied")
+UNREMARKED = (
+    "case",
+    "baseline",
+    "tof",
+    "mac",
+    "temperature",
+    "ear-check",
+    "told-surgeon",
+    "surgeon-replied",
+    "text",
+)
 """Notes that record a reading or a talk, not an act: a loss is not timed against them."""
 
 LONG_AGO = 300.0
@@ -81,6 +91,7 @@ def overall(summary: Mapping[str, Any]) -> str:
     judged = {name: facts for name, facts in followed.items() if not facts["held_at_end"]}
     unjudged = [name for name in followed if name not in judged]
     there = [name for name, facts in judged.items() if facts["final_state"] != "ABSENT"]
+    stronger = [name for name, facts in judged.items() if _answers_when_stronger(facts)]
     if there:
         text = f"Not resolved: LSR present at the end in {', '.join(there)}; the surgeon decides."
         if unjudged:
@@ -91,11 +102,18 @@ def overall(summary: Mapping[str, Any]) -> str:
         could = "could" if len(unjudged) == len(followed) else "could not"
         text = f"Cannot be said: {which} {could} be judged at the end"
         text += "; the LSR was gone in every elicited branch when last judged." if absent else "."
+    elif stronger:
+        text = f"Gone at the baseline's stimulus, but a stronger one is answered in {', '.join(stronger)}."
     else:
         text = f"Resolved: the LSR is gone in every elicited branch ({_count(len(followed), 'derivation')})."
     if unknown:
         text += f" Never judged, for want of a baseline: {', '.join(unknown)}."
     return f"{text} {_reappearances(courses)}"
+
+
+def _answers_when_stronger(facts: Mapping[str, Any]) -> bool:
+    """Whether the newest stimuli above the baseline's current were answered."""
+    return bool(facts.get("present_above_baseline")) and facts.get("confirmed_at_ma") is None
 
 
 def _reappearances(courses: Mapping[str, Mapping[str, Any]]) -> str:

@@ -56,5 +56,7 @@ class WholeFile:
                 self._file.close()
                 self._part.replace(self._path)
         finally:
-            self._file.close()
-            self._part.unlink(missing_ok=True)
+            try:
+                self._file.close()
+            finally:
+                self._part.unlink(missing_ok=True)

@@ -35,6 +35,8 @@ _TRIGGER_LINES = 0xFFFF
 _ROUNDING = 0.5e-3
 # A symmetric range may be off by a step of 8 bits; "-3276.8" to "3276.7" is.
 _ASYMMETRY = 1 / 256
+# A stretch recorded around one stimulus is at most this long, in s; longer ones are a paused recording.
+_LONGEST_STRETCH = 2.0
 
 _KINDS = {"EMG": "emg", "EEG": "eeg", "EP": "eeg"}
 _TRIGGERS = ("status", "trigger")
@@ -66,9 +68,12 @@ class EdfReader:
         begin = 0.0 if math.isnan(first) else first
         discontinuous = self._header.variant.endswith("+D")
         self._runs = self._find_runs() if discontinuous else ((0, begin, self._header.n_records),)
-        self.segmented = len(self._runs) > 1
+        holes = len(self._runs) > 1
+        longest = max((count for _, _, count in self._runs), default=0) * self._header.duration
+        # one stretch around each stimulus; a recording that was only paused has gaps instead
+        self.segmented = holes and longest <= _LONGEST_STRETCH
         # a recording without holes starts at sample 0, one with holes keeps the file's own clock
-        self._zero = 0.0 if self.segmented else begin
+        self._zero = 0.0 if holes else begin
 
     @property
     def description(self) -> str:

@@ -306,3 +306,14 @@ def test_a_long_recording_is_streamed_in_little_memory(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
 
     assert float(done.stdout) < 250  # MB; the issue allows 500
+
+
+def test_a_paused_recording_has_gaps_and_is_no_recording_of_sweeps(tmp_path):
+    """Records of 1 s, three at 0 s and three at 10 s: stretches longer than any sweep."""
+    onsets = [0, 1, 2, 10, 11, 12]
+    content = edf_bytes(noise(1, 6, 100), variant="EDF+D", tals=[tal(onset) for onset in onsets])
+
+    recording = open_recording(write(tmp_path / "paused.edf", content))
+
+    assert not recording.info.segmented
+    assert [(s.start, s.stop) for s in recording.segments] == [(0, 300), (1000, 1300)]
