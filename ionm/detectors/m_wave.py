@@ -98,7 +98,7 @@ class RunningMWave:
         swing = self._extent(data, row, window, self._size)[2]
         statistic = swing / noise
         p_value = null.p_value(statistic)
-        limit = max(floor, (null.threshold(alpha) + 1.28) * noise)
+        limit = max(floor, null.threshold(alpha) * noise)
         beside = null.median() * noise
         size = math.sqrt(max(swing * swing - beside * beside, 0.0))
         present, amplitude, latency, peak_latency = False, None, None, None
