@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ionm.filters.design import Design
 from ionm.filters.sos import (
     HOLD,
     Section,
-    Sos,
     check_below_half,
     check_hold,
     check_order,
     sections_of,
 )
-from ionm.protocols import RunningFilter
 from ionm.stream import StreamInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Bandpass:
+class Bandpass(Design):
     """Keep the frequencies between two corners.
 
     A Butterworth band-pass as ``scipy.signal.butter`` designs it, half of the power at either corner.
@@ -53,15 +52,3 @@ class Bandpass:
         check_below_half("high", self.high, info)
         corners = (self.low, self.high)
         return sections_of(butter(self.order, corners, "bandpass", output="sos", fs=info.fs))
-
-    def start(self, info: StreamInfo) -> RunningFilter:
-        """A fresh running filter; `SetupError` if the settings do not fit the stream."""
-        return Sos(self.sections(info), self.hold).start(info)
-
-    def output(self, info: StreamInfo) -> StreamInfo:
-        """The stream that comes out: ``info``."""
-        return info
-
-    def delay(self, info: StreamInfo, frequency: float) -> float:
-        """Group delay at ``frequency`` (Hz), in s."""
-        return Sos(self.sections(info), self.hold).delay(info, frequency)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ionm.filters.design import Design
 from ionm.filters.sos import (
     HOLD,
     Section,
-    Sos,
     check_below_half,
     check_hold,
     check_order,
     sections_of,
 )
-from ionm.protocols import RunningFilter
 from ionm.stream import StreamInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Lowpass:
+class Lowpass(Design):
     """Remove what is faster than a corner.
 
     A Butterworth low-pass as ``scipy.signal.butter`` designs it.
@@ -50,15 +49,3 @@ class Lowpass:
 
         check_below_half("cutoff", self.cutoff, info)
         return sections_of(butter(self.order, self.cutoff, "lowpass", output="sos", fs=info.fs))
-
-    def start(self, info: StreamInfo) -> RunningFilter:
-        """A fresh running filter; `SetupError` if the settings do not fit the stream."""
-        return Sos(self.sections(info), self.hold).start(info)
-
-    def output(self, info: StreamInfo) -> StreamInfo:
-        """The stream that comes out: ``info``."""
-        return info
-
-    def delay(self, info: StreamInfo, frequency: float) -> float:
-        """Group delay at ``frequency`` (Hz), in s."""
-        return Sos(self.sections(info), self.hold).delay(info, frequency)

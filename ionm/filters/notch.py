@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ionm.filters.sos import HOLD, Section, Sos, check_below_half, check_hold, sections_of
-from ionm.protocols import RunningFilter
+from ionm.filters.design import Design
+from ionm.filters.sos import HOLD, Section, check_below_half, check_hold, sections_of
 from ionm.stream import StreamInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Notch:
+class Notch(Design):
     """Take out one frequency.
 
     A second-order notch as ``scipy.signal.iirnotch`` designs it. For ongoing activity only: on
@@ -46,15 +46,3 @@ class Notch:
         check_below_half("frequency", self.frequency, info)
         b, a = iirnotch(self.frequency, self.frequency / self.bandwidth, fs=info.fs)
         return sections_of([(*b, *a)])
-
-    def start(self, info: StreamInfo) -> RunningFilter:
-        """A fresh running filter; `SetupError` if the settings do not fit the stream."""
-        return Sos(self.sections(info), self.hold).start(info)
-
-    def output(self, info: StreamInfo) -> StreamInfo:
-        """The stream that comes out: ``info``."""
-        return info
-
-    def delay(self, info: StreamInfo, frequency: float) -> float:
-        """Group delay at ``frequency`` (Hz), in s."""
-        return Sos(self.sections(info), self.hold).delay(info, frequency)
