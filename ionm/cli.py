@@ -162,7 +162,8 @@ def _replay(arguments: argparse.Namespace) -> None:
 
     tracked = [d.name for d in replay.modality.derivations if d.role == "lsr"]
     summary = Summary(fs, tracked)
-    screen = Console(Screen(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH), fs, tracked)
+    terminal = Screen(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    screen = Console(terminal, fs, tracked, measured=recording.suggested_protocol is not None)
     sinks: list[Any] = [summary, screen]
     with ExitStack() as files:
         if arguments.events:

@@ -33,9 +33,14 @@ class Console:
         Sampling rate, in Hz.
     derivations
         The derivations to follow sweep by sweep, in order.
+    measured
+        Whether to print what every sweep measures: for short recordings of single sweeps.
     """
 
-    def __init__(self, screen: Screen, fs: float, derivations: Sequence[str]) -> None:
+    def __init__(
+        self, screen: Screen, fs: float, derivations: Sequence[str], *, measured: bool = False
+    ) -> None:
+        self._measured = measured
         self._screen = screen
         self._fs = fs
         self._sweeps: dict[str, list[tuple[int, bool | None]]] = {name: [] for name in derivations}
@@ -44,6 +49,8 @@ class Console:
         """Take one event."""
         match item:
             case Response():
+                if self._measured:
+                    self._say(item.sample, item.derivation, _response_in_words(item), "")
                 if item.derivation in self._sweeps:
                     self._sweeps[item.derivation].append((item.trigger.sample, item.measurement.present))
             case StateChange():
@@ -119,6 +126,20 @@ def clock(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     rest = f"{tenths // 10:02d}.{tenths % 10}"
     return f"{hours}:{minutes:02d}:{rest}" if hours else f"{minutes}:{rest}"
+
+
+def _response_in_words(response: Response) -> str:
+    m = response.measurement
+    stimulus = " ".join(f"{key}={value}" for key, value in response.trigger.attributes.items())
+    if m.present is None:
+        found = f"cannot be judged: {m.reason}"
+    elif m.amplitude is None or m.latency is None or m.peak_latency is None:
+        found = "no response"
+    else:
+        found = (
+            f"{m.amplitude * 1e6:.0f} uV, onset {m.latency * 1e3:.2f} ms, peak {m.peak_latency * 1e3:.2f} ms"
+        )
+    return printable(f"{stimulus:<16} {found}")
 
 
 def _state_in_words(change: StateChange, fs: float) -> str:
