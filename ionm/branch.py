@@ -156,7 +156,7 @@ class Branch:
                 self._keep(valid)  # the next baseline may be made of it
             if not measurement.present:
                 measurement = replace(measurement, present=None, reason=reason)
-            if reason == "gap" and self._last is None and not self._reasons[1:]:
+            if reason == "gap" and self._last is None:
                 return measurement, percent, []  # the recording began within this sweep: nothing was lost
             return measurement, percent, self.hold(reason, sample)
         if self._last is not None:

@@ -19,6 +19,7 @@ from ionm.errors import InputError, IonmError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ionm.protocols import Sink
     from ionm.replay import Replay
 
 DISCLAIMER = "ionm is research software, not a medical device."
@@ -164,7 +165,7 @@ def _replay(arguments: argparse.Namespace) -> None:
     summary = Summary(fs, tracked)
     terminal = Screen(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     screen = Console(terminal, fs, tracked, measured=recording.suggested_protocol is not None)
-    sinks: list[Any] = [summary, screen]
+    sinks: list[Sink] = [summary, screen]
     with ExitStack() as files:
         if arguments.events:
             header = {"version": version("ionm"), **facts, "channels": list(recording.info.names)}
@@ -218,7 +219,7 @@ def _report(replay: Replay) -> Any:
     return Report(replay.modality, recording.info.fs, heading)
 
 
-def _run(replay: Replay, arguments: argparse.Namespace, sinks: Iterable[Any]) -> None:
+def _run(replay: Replay, arguments: argparse.Namespace, sinks: Iterable[Sink]) -> None:
     """Push the whole recording, at the pace asked for."""
     timed = math.isfinite(arguments.speed)
     seconds = arguments.chunk_ms / 1e3 if arguments.chunk_ms else CHUNK_SECONDS["timed" if timed else "max"]

@@ -56,8 +56,8 @@ class Measurement:
     noise
         RMS of the background in the band of the test, in V.
     detection_limit
-        Amplitude, in V, of a response that every second sweep would show, and so one of three sweeps nine
-        times in ten (in white noise; in dense EMG one of three shows it about two times in three).
+        Amplitude, in V, of a response that every second sweep would show, and so one of three sweeps about
+        nine times in ten (tried by hand in white noise; in dense EMG rather two times in three).
     reason
         Why it cannot be judged: "saturation", "electrode_off", "cautery", "foreign_stimulus", "gap".
     """

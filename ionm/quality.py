@@ -28,9 +28,9 @@ class NullTail:
     Parameters
     ----------
     capacity
-        How many background values are remembered. 256 values, two a sweep, are about two
-        minutes at one stimulus a second: long enough for a tail, short enough to follow a
-        change of background (our choice).
+        How many background values are remembered. 256 values, five a sweep under ``mvd-hfs``, are
+        fifty sweeps: long enough for a tail, short enough to follow a change of background (our
+        choice).
 
     Notes
     -----
@@ -43,8 +43,10 @@ class NullTail:
     The compiled form gives the same bits; take it by ``fastest(NullTail)``.
     """
 
-    XI_PRIOR = 0.25  # simulated: Gaussian noise of 5 to 40 degrees of freedom gives 0.1 to 0.25
-    U_PRIOR = math.log(6.0)  # upper quartile of the largest swing of Gaussian noise over its RMS
+    # Gaussian noise in the LSR's band, white or of an EMG's spectrum, gave a slope of 0.10 to 0.13 and an
+    # upper quartile of 4.8 to 5.2 (drawn once, by hand); more of both overstates chances at the start
+    XI_PRIOR = 0.25
+    U_PRIOR = math.log(6.0)
     PRIOR_COUNT = 4
     TAIL_COUNT = 10
     TAIL_SHARE = 0.1

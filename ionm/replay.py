@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,8 +130,3 @@ def _unknown(recording: Recording) -> str:
         return ""
     texts = ", ".join(repr(text) for text in list(recording.unmapped)[:5])
     return f" (its marks are {texts}; a protocol's [marks] can map them)"
-
-
-def everything(parts: Iterable[list[Event]]) -> list[Event]:
-    """All events of a replay in one list."""
-    return [event for events in parts for event in events]

@@ -1,7 +1,9 @@
-"""The LSR's states: everything that decides a transition is in this file.
+"""The LSR's states: their table, the sequential tests and the grades that move between them.
+
+`ionm.branch` feeds them sweep by sweep; that it keeps to `TRANSITIONS` is held by tests/test_judge.py.
 
 1. Only a derivation with role ``lsr`` has a state.
-2. A hold freezes the state (`ionm.judge` keeps the holds); nothing here is called meanwhile.
+2. A hold freezes the state (`ionm.branch` keeps the holds); nothing here is called meanwhile.
 3. ``ABSENT`` and the way back from it are decided by sequential tests over sweeps
    (`Loss`, `Return`); the grades in between by the median amplitude of the last five valid
    sweeps, in percent of the baseline.
