@@ -128,7 +128,7 @@ class RunningLsrPath:
         self._start()
         delay = self._chain.delay(info, REFERENCE_FREQUENCY)
         self._tests = {
-            site: _SiteTests(spec.at(site), spec, self._cutter, info.fs, delay) for site in spec.sites
+            site: SiteTests(spec.at(site), spec, self._cutter, info.fs, delay) for site in spec.sites
         }
         self._stimuli: list[int] = []  # those that may disturb a sweep that is still to come
         self._answer = info.samples(spec.answer)
@@ -238,7 +238,7 @@ class RunningLsrPath:
         return replace(sweep, data=interpolate(sweep.data, ~np.isfinite(sweep.data)))
 
 
-class _SiteTests:
+class SiteTests:
     """The tests of one site's rows: one M-wave measurement per control, one LSR test for the rest."""
 
     def __init__(
