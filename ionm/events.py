@@ -123,7 +123,9 @@ class Response:
 class StateChange:
     """A derivation passed from one state to another.
 
-    ``since`` is the trigger of the first sweep that shows the new state.
+    ``since`` is the trigger of the first sweep that shows the new state. ``interval`` holds the moment of
+    the change with 90 % confidence: it lies after the first and not after the second sample; None where
+    no change of the response was seen (a baseline was taken).
     """
 
     sample: int
@@ -135,6 +137,7 @@ class StateChange:
     percent_of_baseline: float | None
     detection_limit_percent: float | None
     reason: str
+    interval: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
