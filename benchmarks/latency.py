@@ -46,8 +46,8 @@ def chunks(minutes: float, n_channels: int, seconds: float) -> tuple[StreamInfo,
 
 
 def measure(info: StreamInfo, cut: list[Chunk]) -> Latency:
-    modality, _ = load("mvd-hfs").fit(info, None)
-    session = Session(modality, info)
+    modalities, _ = load("mvd-hfs").fit(info, None)
+    session = Session(modalities, info)
     with_sweep: list[float] = []
     idle: list[float] = []
     for piece in cut[:400]:

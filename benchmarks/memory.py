@@ -34,8 +34,8 @@ def main() -> None:
     print(machine())
     case = simulate_case(scenario("noisy", minutes=MINUTES, fs=options.fs), seed=1)
     pieces = [Chunk(c.data, c.valid, c.start, c.triggers, ()) for c in case.chunks(CHUNK)]
-    modality, _ = load("mvd-hfs").fit(case.info, None)
-    session = Session(modality, case.info)
+    modalities, _ = load("mvd-hfs").fit(case.info, None)
+    session = Session(modalities, case.info)
     process = psutil.Process()
     readings: list[tuple[float, float]] = []
     events = 0

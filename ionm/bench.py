@@ -72,8 +72,8 @@ def filter_times(n_channels: int = 16, rounds: int = 2000) -> Times:
 def session_times(minutes: float = 2.0) -> tuple[Times, Times]:
     """The whole live path over a simulated case: chunks that complete a sweep, and the others."""
     case = simulate_case(scenario("lost-at-decompression", minutes=minutes, fs=FS), seed=1)
-    modality, _ = load("mvd-hfs").fit(case.info, None)
-    session = Session(modality, case.info)
+    modalities, _ = load("mvd-hfs").fit(case.info, None)
+    session = Session(modalities, case.info)
     with_sweep: list[float] = []
     idle: list[float] = []
     for piece in case.chunks(CHUNK):

@@ -16,10 +16,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ionm.baseline import N_SWEEPS, Baseline, Stimulus, Strength, ValidSweep, certify
+from ionm.derivation import Derivation
+from ionm.detectors.lsr import Lsr
 from ionm.events import ArtefactMark, BaselineTaken, Event, Hold, Measurement, StateChange
-from ionm.modality import Derivation, LsrModality
 from ionm.states import GRADES, Loss, Return, State, grade
 from ionm.stream import Trigger
+
+MODALITY = "lsr"
+"""What its events call themselves."""
 
 SILENCE = 10.0
 """Shortest time without a valid sweep that is called "no stimulus", in s (design; our choice)."""
@@ -68,13 +72,13 @@ BY_STIMULUS = ("intensity_low", "no_baseline")
 class Branch:
     """One derivation with role ``lsr``: its baseline, holds and state."""
 
-    def __init__(self, derivation: Derivation, spec: LsrModality, fs: float, start: int) -> None:
+    def __init__(self, derivation: Derivation, test: Lsr, fs: float, start: int) -> None:
         self.derivation = derivation
         self.baseline: Baseline | None = None
         self.state = State.UNKNOWN
         self.silent = False
         self.above = False
-        self._spec = spec
+        self._test = test
         self._fs = fs
         self._newest: deque[ValidSweep] = deque(maxlen=N_SWEEPS)  # whatever their stimulus
         self._refusal = ""  # the newest reason why there is no baseline
@@ -273,7 +277,7 @@ class Branch:
         """Make the newest valid sweeps the baseline, or refuse them with a reason."""
         self._untried = 0
         found = certify(self._newest)
-        name, modality = self.derivation.name, self._spec.name
+        name, modality = self.derivation.name, MODALITY
         if (
             isinstance(found, Baseline)
             and not found.elicited
@@ -288,7 +292,7 @@ class Branch:
             self._refusal = found
             return [BaselineTaken(sample, modality, name, False, found, {})]  # noqa: FBT003
         self.baseline, self._same = found, None
-        self._loss = Loss(found.hits, found.sweeps, self._spec.response.alpha)
+        self._loss = Loss(found.hits, found.sweeps, self._test.alpha)
         self._return.clear()
         values = {
             "elicited": found.elicited,
@@ -344,7 +348,7 @@ class Branch:
         if self.baseline is not None and amplitudes and latencies:
             amplitude, latency = amplitudes[len(amplitudes) // 2], latencies[len(latencies) // 2]
             self.baseline = replace(self.baseline, amplitude=amplitude, latency=latency)
-        self._loss = Loss(0, 0, self._spec.response.alpha)  # how often it misses is not known yet
+        self._loss = Loss(0, 0, self._test.alpha)  # how often it misses is not known yet
 
     def _at_its_place(self, measurement: Measurement) -> bool:
         """Whether a response begins where the baseline's LSR does: its early part has a constant latency."""
@@ -367,7 +371,7 @@ class Branch:
         percent = None if state in (State.ABSENT, State.NOT_ELICITED) else self._shown_percent()
         return StateChange(
             sample,
-            self._spec.name,
+            MODALITY,
             self.derivation.name,
             state,
             previous,

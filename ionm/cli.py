@@ -161,7 +161,7 @@ def _replay(arguments: argparse.Namespace) -> None:
     for problem in recording.problems:
         _say(f"{recording.path}: {problem}")
 
-    tracked = [d.name for d in replay.modality.derivations if d.role == "lsr"]
+    tracked = [d.name for d in replay.lsr.derivations if d.role == "lsr"]
     summary = Summary(fs, tracked)
     terminal = Screen(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     screen = Console(terminal, fs, tracked, measured=recording.suggested_protocol is not None)
@@ -216,7 +216,7 @@ def _report(replay: Replay) -> Any:
         missing=replay.missing,
         problems=recording.problems,
     )
-    return Report(replay.modality, recording.info.fs, heading)
+    return Report(replay.lsr, recording.info.fs, heading)
 
 
 def _run(replay: Replay, arguments: argparse.Namespace, sinks: Iterable[Sink]) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ionm.branch import MODALITY
+from ionm.derivation import Derivation
 from ionm.detectors.artefact import REASONS, Artefact
 from ionm.detectors.lsr import Lsr
 from ionm.detectors.m_wave import MWave
@@ -21,41 +23,14 @@ from ionm.events import ArtefactMark, Measurement, Sweep, SweepMeasured
 from ionm.filters.blanking import Blanking, LookAhead, interpolate
 from ionm.filters.chain import Chain
 from ionm.filters.clipping import Clipping
+from ionm.lsr_judge import LsrJudge
 from ionm.protocols import Filter
 from ionm.stream import Chunk, StreamInfo
 from ionm.sweeps import Layout, RunningSweeps, Sweeps
 
-ROLES = ("lsr", "m_control", "spare")
-
 REFERENCE_FREQUENCY = 250.0
 """Frequency, in Hz, at which the filters' delay is read for latencies: the middle of an LSR's
 band (phases of 1 to 2 ms)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Derivation:
-    """One muscle that answers one site.
-
-    Parameters
-    ----------
-    site, channel
-        Stimulated site and recorded channel.
-    role
-        "lsr" (has a state), "m_control" (the stimulated branch's own muscle) or "spare".
-    """
-
-    site: str
-    channel: str
-    role: str
-
-    def __post_init__(self) -> None:
-        if self.role not in ROLES:
-            raise ValueError(f"role must be one of {', '.join(ROLES)}, got {self.role!r}")
-
-    @property
-    def name(self) -> str:
-        """As events name it, "zygomatic>Mentalis"."""
-        return f"{self.site}>{self.channel}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +68,11 @@ class LsrModality:
     artefact: Artefact = field(default_factory=Artefact)
     harmless: tuple[str, ...] = ("click",)
     answer: float = 0.03
-    name: str = "lsr"
+
+    @property
+    def name(self) -> str:
+        """As events name it."""
+        return MODALITY
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -109,9 +88,29 @@ class LsrModality:
         """The derivations of one site: the rows of its sweeps, in order."""
         return tuple(d for d in self.derivations if d.site == site)
 
+    def within(self, channels: Sequence[str], sites: Sequence[str] | None) -> LsrModality | None:
+        """What of it these channels and sites can give (None: any site); None if that is nothing."""
+        derivations = tuple(
+            d for d in self.derivations if d.channel in channels and (sites is None or d.site in sites)
+        )
+        if not derivations:
+            return None
+        masks = [
+            mask
+            if mask.channels is None
+            else replace(mask, channels=tuple(name for name in mask.channels if name in channels))
+            for mask in self.blanking.masks
+        ]
+        blanking = replace(self.blanking, masks=tuple(mask for mask in masks if mask.channels != ()))
+        return replace(self, derivations=derivations, blanking=blanking)
+
     def start(self, info: StreamInfo) -> RunningLsrPath:
         """A fresh running path; `SetupError` if the settings do not fit the stream."""
         return RunningLsrPath(self, info)
+
+    def judge(self, info: StreamInfo, start: int) -> LsrJudge:
+        """A fresh judge, for a session that begins at sample ``start``."""
+        return LsrJudge(self.derivations, self.response, info.fs, start)
 
 
 class RunningLsrPath:
@@ -259,6 +258,7 @@ class SiteTests:
         )
 
     def push(self, sweep: Sweep, reasons: Sequence[str | None]) -> tuple[Measurement, ...]:
+        """Measure each row of one sweep; ``reasons``: per row why it cannot be judged, or None."""
         found = {row: control.push(sweep, reasons[row]) for row, control in self._controls.items()}
         if self._test is not None:
             tested = self._test.push(sweep, [reasons[row] for row in self._tested])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +15,7 @@ from typing import Annotated
 import msgspec
 
 from ionm.annotations import SITES, parse
+from ionm.derivation import ROLES, Derivation
 from ionm.detectors.lsr import Lsr
 from ionm.detectors.m_wave import MWave
 from ionm.errors import InputError, SetupError
@@ -23,8 +23,8 @@ from ionm.filters.blanking import Blanking, Mask
 from ionm.filters.highpass import Highpass
 from ionm.filters.lowpass import Lowpass
 from ionm.filters.montage import Derived, Montage
-from ionm.modality import ROLES, Derivation, LsrModality
-from ionm.protocols import Filter
+from ionm.modality import LsrModality
+from ionm.protocols import Filter, Modality
 from ionm.stream import StreamInfo
 
 FOLDER = Path(__file__).parent / "protocols"
@@ -151,7 +151,7 @@ class RecordedTable(_Table, frozen=True):
 class Protocol(_Table, frozen=True):
     """A case protocol, as its file says it.
 
-    Use `load` to read one and `Protocol.modality` for the spec made from it.
+    Use `load` to read one and `Protocol.modalities` for the specs made from it.
     """
 
     name: Text
@@ -291,7 +291,13 @@ class Protocol(_Table, frozen=True):
             return None
         return Montage(tuple(Derived(name, terms) for name, terms in {**renamed, **made, **kept}.items()))
 
-    def fit(self, info: StreamInfo, sites: Sequence[str] | None) -> tuple[LsrModality, tuple[str, ...]]:
+    def modalities(self) -> tuple[Modality, ...]:
+        """The specs of everything that is judged, in the order in which their events come."""
+        return (self.modality(),)
+
+    def fit(
+        self, info: StreamInfo, sites: Sequence[str] | None
+    ) -> tuple[tuple[Modality, ...], tuple[str, ...]]:
         """What of the protocol a stream can give.
 
         Parameters
@@ -303,8 +309,8 @@ class Protocol(_Table, frozen=True):
 
         Returns
         -------
-        modality
-            With the derivations that the stream can give (perhaps none).
+        modalities
+            Those that the stream can give, as far as it can (perhaps none).
         missing
             One text for each channel and stimulus that it lacks.
 
@@ -318,32 +324,24 @@ class Protocol(_Table, frozen=True):
                 f"sampling rate {info.fs:g} Hz is too low for protocol {self.name!r}: "
                 f"need {self.min_fs_hz:g} Hz"
             )
-        modality = self.modality()
+        wanted = self.modalities()
+        judged = list(dict.fromkeys(name for modality in wanted for name in modality.channels))
+        stimulated = list(dict.fromkeys(site for modality in wanted for site in modality.sites))
+        recorded = [name for table in self.recorded for name in table.channels]
         there = set(info.names)
-        wanted = [*modality.channels, *(name for table in self.recorded for name in table.channels)]
-        if not there & set(wanted):
+        if not there & {*judged, *recorded}:
             raise SetupError(
                 f"none of the channels of protocol {self.name!r} is there: "
-                f"it wants {', '.join(modality.channels)}; the stream has {_few(info.names)}"
+                f"it wants {', '.join(judged)}; the stream has {_few(info.names)}"
             )
         if sites is not None and not set(sites) & set(self.sites):
             found = f"only stimuli at {', '.join(sites)}" if sites else "no stimuli at all"
-            raise SetupError(f"{found}: protocol {self.name!r} wants stim/{' or stim/'.join(modality.sites)}")
-        missing = [f"channel {name}" for name in modality.channels if name not in there]
+            raise SetupError(f"{found}: protocol {self.name!r} wants stim/{' or stim/'.join(stimulated)}")
+        missing = [f"channel {name}" for name in judged if name not in there]
         if sites is not None:
-            missing += [f"stimulus {site}" for site in modality.sites if site not in sites]
-        derivations = tuple(
-            d for d in modality.derivations if d.channel in there and (sites is None or d.site in sites)
-        )
-        masks = tuple(
-            replace(mask, channels=tuple(name for name in mask.channels if name in there))
-            if mask.channels
-            else mask
-            for mask in modality.blanking.masks
-        )
-        masks = tuple(mask for mask in masks if mask.channels != ())
-        blanking = replace(modality.blanking, masks=masks)
-        return replace(modality, derivations=derivations, blanking=blanking), tuple(missing)
+            missing += [f"stimulus {site}" for site in stimulated if site not in sites]
+        fitted = [modality.within(info.names, sites) for modality in wanted]
+        return tuple(modality for modality in fitted if modality is not None), tuple(missing)
 
 
 def shipped() -> tuple[str, ...]:

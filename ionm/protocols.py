@@ -1,6 +1,6 @@
-"""What a part must be able to do to take its place: four tiny contracts.
+"""What a part must be able to do to take its place: tiny contracts.
 
-A spec (`Filter`, `SweepDetector`, `StreamDetector`) is frozen, comparable and printable: it
+A spec (`Filter`, `StreamDetector`, `Modality`, `Follower`) is frozen, comparable and printable: it
 holds settings only. Its ``start`` checks it against a stream and returns a fresh running object
 that holds all the memory. So there is no ``reset``: after a gap, start again.
 """
@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from ionm.stream import Chunk, StreamInfo
+from ionm.events import Event
+from ionm.stream import Chunk, Note, StreamInfo
+
+FOREVER = 1 << 62
+"""A deadline that never comes."""
 
 
 class Source(Protocol):
@@ -61,6 +65,114 @@ class StreamDetector(Protocol):
 
     def start(self, info: StreamInfo) -> RunningStreamDetector:
         """A fresh running detector; `SetupError` if the settings do not fit the stream."""
+        ...
+
+
+class RunningPath(Protocol):
+    """The way from chunks to the facts of one modality, with its memory.
+
+    It sees every stimulus, those of other sites too, and knows nothing of any verdict. A fact has
+    a ``sample``: the last one that was needed to know it.
+    """
+
+    def push(self, chunk: Chunk) -> Sequence[Any]:
+        """The facts that became known in this chunk (``chunk.start <= sample < chunk.stop``), in order."""
+        ...
+
+    def restart(self, sample: int) -> Sequence[Any]:
+        """Give up what is incomplete, because the stream broke off before ``sample``, and begin afresh.
+
+        The facts that this leaves are known at ``sample``.
+        """
+        ...
+
+
+class ModalityJudge(Protocol):
+    """What is decided about one modality, with its memory. Everything comes in order of its sample."""
+
+    @property
+    def deadline(self) -> int:
+        """The passing of time decides nothing before the sample after this one; `FOREVER` for never."""
+        ...
+
+    def begin(self, sample: int) -> list[Event]:
+        """What stands from the first sample on."""
+        ...
+
+    def fact(self, fact: Any) -> list[Event]:
+        """Take a fact of the modality's path."""
+        ...
+
+    def note(self, note: Note) -> list[Event]:
+        """Take a note; that it was taken is said already."""
+        ...
+
+    def gap(self, sample: int) -> list[Event]:
+        """Samples are missing up to ``sample``; that they are is said already."""
+        ...
+
+    def pass_time(self, sample: int) -> list[Event]:
+        """Decide what is due before ``sample``; the deadline moves to ``sample`` or later."""
+        ...
+
+
+class Modality(Protocol):
+    """Settings of one kind of response: how it is obtained and how it is judged."""
+
+    @property
+    def name(self) -> str:
+        """As events name it, "lsr"."""
+        ...
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The recorded channels, in order."""
+        ...
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The stimulated sites, in order; a site may serve several modalities."""
+        ...
+
+    def within(self, channels: Sequence[str], sites: Sequence[str] | None) -> Modality | None:
+        """What of it these channels and sites can give (None: any site); None if that is nothing."""
+        ...
+
+    def start(self, info: StreamInfo) -> RunningPath:
+        """A fresh running path; `SetupError` if the settings do not fit the stream."""
+        ...
+
+    def judge(self, info: StreamInfo, start: int) -> ModalityJudge:
+        """A fresh judge, for a session that begins at sample ``start``."""
+        ...
+
+
+class RunningFollower(Protocol):
+    """What follows from the events of all modalities, with its memory."""
+
+    @property
+    def deadline(self) -> int:
+        """The passing of time decides nothing before the sample after this one; `FOREVER` for never."""
+        ...
+
+    def follow(self, event: Event) -> Sequence[Event]:
+        """What follows from one event, known at its sample; events come in their order."""
+        ...
+
+    def pass_time(self, sample: int) -> Sequence[Event]:
+        """What is due before ``sample``; the deadline moves to ``sample`` or later."""
+        ...
+
+    def finish(self, sample: int) -> Sequence[Event]:
+        """What is said when the case ends before ``sample``."""
+        ...
+
+
+class Follower(Protocol):
+    """Settings of what follows from the events of all modalities."""
+
+    def start(self, info: StreamInfo, start: int) -> RunningFollower:
+        """A fresh running follower, for a session that begins at sample ``start``."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ionm.errors import InputError, SetupError
@@ -11,6 +11,7 @@ from ionm.events import Event
 from ionm.filters.montage import Montage
 from ionm.modality import LsrModality
 from ionm.protocol import Protocol, load
+from ionm.protocols import Modality
 from ionm.session import Session
 from ionm.sources import Recording, open_recording
 
@@ -31,7 +32,7 @@ class Replay:
         Side of the case, "L", "R" or None.
     montage
         Makes the protocol's channels from the recording's; None if they are its own.
-    modality
+    modalities
         What of the protocol the recording can give.
     missing
         What it lacks, one text each.
@@ -41,8 +42,14 @@ class Replay:
     protocol: Protocol
     side: str | None
     montage: Montage | None
-    modality: LsrModality
+    modalities: tuple[Modality, ...]
     missing: tuple[str, ...]
+
+    @property
+    def lsr(self) -> LsrModality:
+        """The LSR, as far as the recording has it; without derivations if it has none."""
+        found = [modality for modality in self.modalities if isinstance(modality, LsrModality)]
+        return found[0] if found else replace(self.protocol.modality(), derivations=())
 
     def events(
         self, chunk_seconds: float, passed: Callable[[int], object] | None = None
@@ -61,7 +68,7 @@ class Replay:
         InputError
             If no sample of the protocol's channels is a number.
         """
-        session = Session(self.modality, self.recording.info, self.montage)
+        session = Session(self.modalities, self.recording.info, self.montage)
         any_valid = False
         for chunk in self.recording.chunks(chunk_seconds):
             any_valid = any_valid or bool(chunk.valid.any())
@@ -100,11 +107,11 @@ def prepare(path: Path, protocol_name: str | None, side: str | None) -> Replay:
     try:
         montage = protocol.derived(recording.info, side)
         info = montage.output(recording.info) if montage else recording.info
-        modality, missing = protocol.fit(info, recording.sites)
-        Session(modality, recording.info, montage)
+        modalities, missing = protocol.fit(info, recording.sites)
+        Session(modalities, recording.info, montage)
     except SetupError as error:
         raise InputError(f"{path}: {error}{_unknown(recording)}") from error
-    return Replay(recording, protocol, side, montage, modality, missing)
+    return Replay(recording, protocol, side, montage, modalities, missing)
 
 
 def _suggested(path: Path) -> str:

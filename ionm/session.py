@@ -15,6 +15,7 @@ The invariants of ionm:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -22,7 +23,7 @@ from ionm.errors import SignalError
 from ionm.events import Event, Gap, NoteTaken
 from ionm.filters.montage import Montage
 from ionm.judge import Judge
-from ionm.modality import LsrModality
+from ionm.protocols import Follower, Modality
 from ionm.stream import Chunk, Note, StreamInfo
 
 GRID = 8192
@@ -34,12 +35,15 @@ class Session:
 
     Parameters
     ----------
-    modality
-        What is monitored. Its channels must all be in the stream (`ionm.protocol.Protocol.fit`).
+    modalities
+        What is monitored. Their channels must all be in the stream (`ionm.protocol.Protocol.fit`).
+        At one sample, the events of an earlier one come first.
     info
         The stream.
     montage
-        Makes the modality's channels from the stream's; None if they are the stream's own.
+        Makes the modalities' channels from the stream's; None if they are the stream's own.
+    follower
+        What follows from the events of all modalities; None for nothing.
 
     Raises
     ------
@@ -47,11 +51,19 @@ class Session:
         If the settings do not fit the stream.
     """
 
-    def __init__(self, modality: LsrModality, info: StreamInfo, montage: Montage | None = None) -> None:
+    def __init__(
+        self,
+        modalities: Sequence[Modality],
+        info: StreamInfo,
+        montage: Montage | None = None,
+        follower: Follower | None = None,
+    ) -> None:
         self._info = info
         self._montage = montage.start(info) if montage else None
-        self._path = modality.start(montage.output(info) if montage else info)
-        self._modality = modality
+        self._derived = montage.output(info) if montage else info
+        self._modalities = tuple(modalities)
+        self._paths = [modality.start(self._derived) for modality in modalities]
+        self._follower = follower
         self._judge: Judge | None = None
         self._n_channels = info.n_channels
         self._next = 0
@@ -68,7 +80,8 @@ class Session:
         self._check(chunk)
         events: list[Event] = []
         if self._judge is None:
-            self._judge = Judge(self._modality, self._info, chunk.start)
+            following = self._follower.start(self._derived, chunk.start) if self._follower else None
+            self._judge = Judge(self._modalities, self._derived, chunk.start, following)
             self._next = chunk.start
             events += self._judge.begin(chunk.start)
         if chunk.start > self._next:
@@ -81,7 +94,7 @@ class Session:
             border = min(chunk.stop, (position // GRID + 1) * GRID)
             piece = chunk if position == chunk.start and border == chunk.stop else chunk.cut(position, border)
             derived = self._montage.push(piece) if self._montage else piece
-            events += self._judge.push(self._path.push(derived), piece.notes, border)
+            events += self._judge.push([path.push(derived) for path in self._paths], piece.notes, border)
             position = border
         self._next = chunk.stop
         return events
@@ -91,7 +104,7 @@ class Session:
         if self._judge is None:
             return []
         last = max(self._next - 1, 0)
-        return self._judge.finish(self._path.restart(last), self._next)
+        return self._judge.finish([path.restart(last) for path in self._paths], self._next)
 
     def _check(self, chunk: Chunk) -> None:
         """Refuse what breaks the promise of a stream, before anything is done with it."""
@@ -126,9 +139,8 @@ class Session:
 
     def _break(self, judge: Judge, start: int) -> list[Event]:
         gap = Gap(start, self._next, start)
-        facts = self._path.restart(start)
-        known = facts if self._info.segmented else [gap, *facts]
-        return judge.push(known, (), start)
+        facts = [path.restart(start) for path in self._paths]
+        return judge.push(facts, (), start, None if self._info.segmented else gap)
 
     def _late(self, chunk: Chunk) -> tuple[Chunk, list[Event]]:
         """Take out what came too late to be applied, and say so."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ionm.baseline import N_SWEEPS
+from ionm.derivation import Derivation
 from ionm.events import (
     ArtefactMark,
     BaselineTaken,
@@ -20,7 +21,6 @@ from ionm.events import (
     SweepMeasured,
 )
 from ionm.judge import Judge
-from ionm.modality import Derivation
 from ionm.protocol import load
 from ionm.states import GRADES, TRANSITIONS, State
 from ionm.stream import Channel, Note, StreamInfo, Trigger
@@ -39,13 +39,13 @@ class Case:
     def __init__(self, *, control=True, interval=1000):
         spec = SPEC if control else replace(SPEC, derivations=DERIVATIONS[:1])
         self.control = control
-        self.judge = Judge(spec, INFO, 0)
+        self.judge = Judge((spec,), INFO, 0)
         self.events = list(self.judge.begin(0))
         self.interval = interval
         self.now = 0
 
-    def push(self, *facts, notes=(), stop=None):
-        new = self.judge.push(facts, notes, self.now + 51 if stop is None else stop)
+    def push(self, *facts, notes=(), stop=None, gap=None):
+        new = self.judge.push([facts], notes, self.now + 51 if stop is None else stop, gap)
         self.events += new
         return new
 
@@ -642,7 +642,7 @@ def test_a_gap_is_passed_on_and_holds(case):
     gap = Gap(case.now + 500, case.now + 100, case.now + 500)
     case.now += 500
 
-    events = case.push(gap)
+    events = case.push(gap=gap)
 
     assert events[0] is gap
     assert [e.reason for e in kinds(events, Hold)] == ["gap"]
@@ -775,10 +775,9 @@ def test_at_one_sample_gap_mark_sweep_and_note_come_in_this_order(case):
     facts = [
         SweepMeasured(at, sweep, (lsr, control)),
         ArtefactMark(at, "Mentalis", "cautery", True),
-        Gap(at, at, at),
     ]
 
-    events = case.judge.push(facts, [Note(at, at, "dura-open")], at + 1)
+    events = case.judge.push([facts], [Note(at, at, "dura-open")], at + 1, Gap(at, at, at))
 
     order = [type(e).__name__ for e in events if not isinstance(e, Hold)]
     assert order == ["Gap", "Response", "Response", "NoteTaken"]
@@ -788,7 +787,7 @@ def test_at_one_sample_gap_mark_sweep_and_note_come_in_this_order(case):
 def test_the_derivations_of_one_site_are_judged_by_themselves():
     derivations = (DERIVATIONS[0], Derivation("zygomatic", "OrbOris", "lsr"), DERIVATIONS[1])
     info = StreamInfo(FS, (*INFO.channels, Channel("OrbOris")))
-    judge = Judge(replace(SPEC, derivations=derivations), info, 0)
+    judge = Judge((replace(SPEC, derivations=derivations),), info, 0)
     judge.begin(0)
     events = []
     for k in range(1, 41):
@@ -797,7 +796,8 @@ def test_the_derivations_of_one_site_are_judged_by_themselves():
         rows = np.zeros((3, 4))
         trigger = Trigger(1000 * k, "zygomatic")
         sweep = Sweep(1000 * k + 50, trigger, rows, np.ones(rows.shape, dtype=bool), 1)
-        events += judge.push([SweepMeasured(1000 * k + 50, sweep, tuple(found))], [], 1000 * k + 51)
+        facts = [SweepMeasured(1000 * k + 50, sweep, tuple(found))]
+        events += judge.push([facts], [], 1000 * k + 51)
 
     assert [(e.derivation, e.state) for e in kinds(events, StateChange)][-1] == (LSR, "ABSENT")
     assert [e.state for e in kinds(events, StateChange) if e.derivation == "zygomatic>OrbOris"] == ["PRESENT"]

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ionm.derivation import Derivation
 from ionm.errors import SetupError
 from ionm.events import ArtefactMark, SweepMeasured
-from ionm.modality import Derivation
 from ionm.protocol import load
 from ionm.stream import Channel, Chunk, StreamInfo, Trigger
 

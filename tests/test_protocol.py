@@ -44,12 +44,12 @@ def test_every_shipped_protocol_loads_fits_its_channels_and_runs(name):
     stream = info(*protocol.channels)
 
     montage = protocol.derived(stream, None)
-    modality, missing = protocol.fit(montage.output(stream) if montage else stream, None)
-    events = Session(modality, stream, montage).push(chunk(np.zeros((stream.n_channels, 100))))
+    modalities, missing = protocol.fit(montage.output(stream) if montage else stream, None)
+    events = Session(modalities, stream, montage).push(chunk(np.zeros((stream.n_channels, 100))))
 
     assert protocol.name == name
     assert missing == ()
-    assert len(events) == len([d for d in modality.derivations if d.role == "lsr"])
+    assert len(events) == len([d for m in modalities for d in m.derivations if d.role == "lsr"])
 
 
 def test_the_main_protocol_holds_both_classical_pairs():
@@ -302,23 +302,23 @@ def test_a_stream_without_sides_needs_no_montage():
 
 
 def test_a_stream_that_lacks_channels_and_stimuli_gives_what_it_has_and_says_what_is_missing():
-    modality, missing = load("mvd-hfs").fit(info("OrbOculi", "Mentalis", "EEG"), ["zygomatic"])
+    (modality,), missing = load("mvd-hfs").fit(info("OrbOculi", "Mentalis", "EEG"), ["zygomatic"])
 
     assert [d.name for d in modality.derivations] == ["zygomatic>Mentalis", "zygomatic>OrbOculi"]
     assert missing == ("channel OrbOris", "channel Frontalis", "stimulus mandibular")
-    Session(modality, info("OrbOculi", "Mentalis", "EEG"))
+    Session((modality,), info("OrbOculi", "Mentalis", "EEG"))
 
 
 def test_a_recording_of_hearing_alone_fits_with_nothing_to_judge():
-    modality, missing = load("mvd-hfs").fit(info("Cz-A1"), ["click"])
+    modalities, missing = load("mvd-hfs").fit(info("Cz-A1"), ["click"])
 
-    assert modality.derivations == ()
+    assert modalities == ()
     assert "channel OrbOculi" in missing
-    Session(modality, info("Cz-A1")).push(chunk(np.zeros((1, 10))))
+    Session(modalities, info("Cz-A1")).push(chunk(np.zeros((1, 10))))
 
 
 def test_a_live_stream_may_bring_any_site():
-    modality, missing = load("mvd-hfs").fit(info("OrbOculi", "Mentalis", "OrbOris", "Frontalis"), None)
+    (modality,), missing = load("mvd-hfs").fit(info("OrbOculi", "Mentalis", "OrbOris", "Frontalis"), None)
 
     assert len(modality.derivations) == 6
     assert missing == ()
@@ -354,9 +354,9 @@ def test_many_channels_are_listed_in_part():
 def test_the_main_protocol_starts_at_any_rate(fs):
     stream = info("OrbOculi", "Mentalis", "OrbOris", "Frontalis", fs=fs)
 
-    modality, _ = load("mvd-hfs").fit(stream, None)
+    modalities, _ = load("mvd-hfs").fit(stream, None)
 
-    assert Session(modality, stream).push(chunk(np.zeros((4, 1000))))
+    assert Session(modalities, stream).push(chunk(np.zeros((4, 1000))))
 
 
 def test_a_protocol_is_frozen_and_comparable():

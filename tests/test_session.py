@@ -74,7 +74,7 @@ def cut(stream, borders):
 
 
 def run(chunks, modality=MVD, info=INFO, montage=None):
-    session = Session(modality, info, montage)
+    session = Session((modality,), info, montage)
     events = [event for part in chunks for event in session.push(part)]
     return events + session.finish()
 
@@ -290,7 +290,7 @@ def test_inputs_are_not_written_to():
 def test_two_sessions_share_nothing():
     stream, other = busy(seed=5), busy(seed=6)
     expected = exact(run([stream]))
-    first, second = Session(MVD, INFO), Session(MVD, INFO)
+    first, second = Session((MVD,), INFO), Session((MVD,), INFO)
 
     events = []
     for part, noise in zip(
@@ -394,7 +394,7 @@ def test_ten_seconds_of_silence_are_told_at_their_sample_whatever_the_chunks():
 
 
 def test_a_chunk_that_begins_too_early_is_refused():
-    session = Session(MVD, INFO)
+    session = Session((MVD,), INFO)
     session.push(chunk(np.zeros((4, 100))))
 
     with pytest.raises(SignalError, match="begins at sample 99, before the last one ended at 100"):
@@ -404,21 +404,21 @@ def test_a_chunk_that_begins_too_early_is_refused():
 @pytest.mark.parametrize("shape", [(3, 10), (5, 10), (0, 10)])
 def test_a_chunk_of_the_wrong_number_of_channels_is_refused(shape):
     with pytest.raises(SignalError, match=r"expected samples and flags of shape \(4, n_samples\)"):
-        Session(MVD, INFO).push(chunk(np.zeros(shape)))
+        Session((MVD,), INFO).push(chunk(np.zeros(shape)))
 
 
 def test_flags_of_another_shape_are_refused():
     with pytest.raises(SignalError, match="at sample 7"):
-        Session(MVD, INFO).push(Chunk(np.zeros((4, 10)), np.ones((4, 9), dtype=bool), 7))
+        Session((MVD,), INFO).push(Chunk(np.zeros((4, 10)), np.ones((4, 9), dtype=bool), 7))
 
 
 def test_samples_without_channels_are_refused():
     with pytest.raises(SignalError, match="shape"):
-        Session(MVD, INFO).push(Chunk(np.zeros(10), np.ones(10, dtype=bool), 0))
+        Session((MVD,), INFO).push(Chunk(np.zeros(10), np.ones(10, dtype=bool), 0))
 
 
 def test_a_mark_behind_its_chunk_is_refused_and_nothing_happens():
-    session = Session(MVD, INFO)
+    session = Session((MVD,), INFO)
     session.push(chunk(np.zeros((4, 100))))
     wrong = chunk(np.zeros((4, 10)), start=200, triggers=[Trigger(210, "zygomatic")])
 
@@ -430,7 +430,7 @@ def test_a_mark_behind_its_chunk_is_refused_and_nothing_happens():
 
 
 def test_a_late_trigger_is_told_and_not_applied():
-    session = Session(MVD, INFO)
+    session = Session((MVD,), INFO)
     session.push(chunk(np.zeros((4, 100))))
 
     events = session.push(chunk(np.zeros((4, 2000)), start=100, triggers=[Trigger(90, "zygomatic")]))
@@ -442,7 +442,7 @@ def test_a_late_trigger_is_told_and_not_applied():
 
 
 def test_a_late_note_acts_where_it_is_accepted():
-    session = Session(MVD, INFO)
+    session = Session((MVD,), INFO)
     session.push(chunk(np.zeros((4, 100))))
 
     events = session.push(chunk(np.zeros((4, 10)), start=100, notes=[Note(50, 60, "dura-open")]))
@@ -457,14 +457,14 @@ def test_marks_out_of_order_are_refused():
     with pytest.raises(
         SignalError, match="marks must be in order, got one at sample 14400 after one at 14720"
     ):
-        Session(MVD, INFO).push(replace(stream, triggers=tuple(reversed(stream.triggers))))
+        Session((MVD,), INFO).push(replace(stream, triggers=tuple(reversed(stream.triggers))))
 
 
 def test_finishing_shows_the_last_incomplete_sweep():
     n = 15_000
     triggers = (*alternating(n, 320), Trigger(n - 30, "zygomatic", {"mA": "10"}))
     data = record(3, n, triggers)
-    session = Session(MVD, INFO)
+    session = Session((MVD,), INFO)
     session.push(Chunk(data, np.isfinite(data), 0, triggers))
 
     last = responses(session.finish())[-3:]
@@ -475,12 +475,12 @@ def test_finishing_shows_the_last_incomplete_sweep():
 
 
 def test_a_session_without_chunks_ends_without_events():
-    assert Session(MVD, INFO).finish() == []
+    assert Session((MVD,), INFO).finish() == []
 
 
 def test_a_session_names_the_channel_that_the_stream_lacks():
     with pytest.raises(SetupError, match="Frontalis"):
-        Session(MVD, StreamInfo(FS, INFO.channels[:3]))
+        Session((MVD,), StreamInfo(FS, INFO.channels[:3]))
 
 
 def test_another_stimulus_in_the_background_behind_the_window_blinds_it():
@@ -504,7 +504,7 @@ def test_another_stimulus_in_the_background_behind_the_window_blinds_it():
 
 def test_what_is_remembered_does_not_grow_with_the_stream():
     """Stimuli that are never cut, and clipping without a sweep, must be forgotten again."""
-    session, n = Session(MVD, INFO), GRID // 2
+    session, n = Session((MVD,), INFO), GRID // 2
     noise = np.random.default_rng(1).normal(0, 5e-6, (4, n))
     noise[2, ::50] = RAIL
     grown = []

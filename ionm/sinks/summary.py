@@ -33,7 +33,8 @@ class Summary:
                 if item.derivation in self.derivations:
                     self.derivations[item.derivation].response(item)
             case StateChange() | Hold() | BaselineTaken():
-                self.derivations[item.derivation].take(item)
+                if item.derivation in self.derivations:
+                    self.derivations[item.derivation].take(item)
             case NoteTaken():
                 note = item.note
                 self._notes.append(

@@ -8,8 +8,9 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from ionm.derivation import Derivation
 from ionm.events import BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
-from ionm.modality import Derivation, LsrModality
+from ionm.modality import LsrModality
 from ionm.sinks.report.course import Course
 from ionm.sinks.report.points import Points
 from ionm.stream import Note
@@ -56,10 +57,11 @@ class Case:
             case Response():
                 if item.derivation in self.courses:
                     self.courses[item.derivation].respond(item)
-                elif item.role == "m_control":
+                elif item.role == "m_control" and item.site in self._controls:
                     self._controls[item.site][1].push(item)
             case StateChange() | Hold() | BaselineTaken():
-                self.courses[item.derivation].take(item)
+                if item.derivation in self.courses:
+                    self.courses[item.derivation].take(item)
             case NoteTaken():
                 self._notes.append(item.note)
             case Gap():
