@@ -250,7 +250,7 @@ def judge(case: Case, made: Content, sweeps: Sequence[Sweep], *, keep: bool = Fa
     place, fs = setting(rows, case.fs), case.fs
     modality = place.modality
     tests = SiteTests(modality.at(SITE), modality, _cutter(place), fs, place.delay)
-    court = Judge(modality, place.info, 0)
+    court = Judge((modality,), place.info, 0)
     rng = generator(case.seed, "triggers")
     told = np.round(fs * (np.arange(n_sweeps) + 1 + rng.uniform(-0.05, 0.05, n_sweeps)) / RATE).astype(
         np.int64
@@ -271,7 +271,7 @@ def judge(case: Case, made: Content, sweeps: Sequence[Sweep], *, keep: bool = Fa
         known = trigger + seen.data.shape[1] - seen.zero - 1
         sweep = replace(seen, sample=known, trigger=Trigger(trigger, SITE, attributes))
         fact = SweepMeasured(known, sweep, tests.push(sweep, reasons))
-        for event in court.push([fact], (), known + 1):
+        for event in court.push([[fact]], (), known + 1):
             if isinstance(event, Response):
                 row = row_of.get(event.derivation)
                 if row is not None:
