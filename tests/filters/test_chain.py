@@ -120,7 +120,7 @@ def artefact(fs, n_samples, stimuli, *, tau, early=0.0, tail=1e-3, pulse=5e-3):
 
 
 def sweeps_of(data, fs, stimuli, site="zygomatic"):
-    session = Session(MVD, info(fs))
+    session = Session((MVD,), info(fs))
     triggers = tuple(Trigger(at, site, {"mA": "10"}) for at in stimuli)
     events = session.push(Chunk(data, np.isfinite(data), 0, triggers)) + session.finish()
     return [e for e in events if isinstance(e, Response)]
@@ -213,7 +213,7 @@ def test_overlapping_masks_of_two_sites_keep_both_from_the_filters():
     """A mandibular stimulus 1 ms after the zygomatic one: no artefact of either in any channel."""
     fs, n = 10_000.0, 30_000
     data = np.tile(artefact(fs, n, [15_000, 15_010], tau=0.2e-3), (4, 1))
-    session = Session(MVD, info(fs))
+    session = Session((MVD,), info(fs))
     marks = (Trigger(15_000, "zygomatic"), Trigger(15_010, "mandibular"))
 
     events = session.push(Chunk(data, np.isfinite(data), 0, marks)) + session.finish()
@@ -227,7 +227,7 @@ def test_a_mask_across_a_gap_ends_with_the_stream_and_begins_afresh():
     fs, n = 10_000.0, 20_000
     data = np.random.default_rng(6).normal(0, 1e-6, (4, n))
     data[:, 9_990:] += 5e-3  # the artefact is cut by the gap; what follows has another offset
-    session = Session(MVD, info(fs))
+    session = Session((MVD,), info(fs))
     session.push(Chunk(data[:, :10_000], np.isfinite(data[:, :10_000]), 0, (Trigger(9_990, "zygomatic"),)))
     after = (Trigger(35_000, "zygomatic"),)
 
