@@ -60,6 +60,13 @@ class Measurement:
         nine times in ten (tried by hand in white noise; in dense EMG rather two times in three).
     reason
         Why it cannot be judged: "saturation", "electrode_off", "cautery", "foreign_stimulus", "gap".
+    amplitude_error, latency_error
+        Standard errors, in V and s; None where none is stated.
+    estimate
+        Amplitude by the patient's template whether or not a response was found, in V: it has no bias from
+        noise and may be negative, so that medians over sweeps can be taken; None without a template.
+    trace
+        What the template is learnt from and searched in (`ionm.detectors.template.Trace`).
     """
 
     present: bool | None
@@ -71,6 +78,10 @@ class Measurement:
     noise: float | None = None
     detection_limit: float | None = None
     reason: str | None = None
+    amplitude_error: float | None = None
+    latency_error: float | None = None
+    estimate: float | None = None
+    trace: object = field(default=None, repr=False, compare=False)
 
     @property
     def chance(self) -> float:
@@ -95,6 +106,45 @@ class ArtefactMark:
     channel: str
     reason: str
     active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A pattern of free-run EMG on one channel.
+
+    A spike or a burst is told once, when it is over (``active`` is False). Anything longer is told
+    when it is recognised (``active``, no ``offset`` yet) and again when it ended. A train that turns out to
+    be an artefact is withdrawn: it ends where it began.
+
+    Parameters
+    ----------
+    pattern
+        "spike", "burst", "a_train", "b_train", "c_train", "tonic", "spasm" or "artefact".
+    onset, offset
+        First sample, and the sample behind the last, to the millisecond.
+    peak
+        Largest absolute value so far, in V.
+    frequency
+        In Hz: potentials a second in an A-train, elements a second in a B-train and in tonic firing.
+    regularity
+        Coefficient of variation of the period (A-train) or of the intervals (B-train, tonic).
+    blind
+        Share of the stretch that fell into blind frames and was bridged.
+    elements
+        "spikes" or "bursts", of a B-train.
+    """
+
+    sample: int
+    channel: str
+    pattern: str
+    active: bool
+    onset: int
+    offset: int | None
+    peak: float
+    frequency: float | None = None
+    regularity: float | None = None
+    blind: float = 0.0
+    elements: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +222,65 @@ class NoteTaken:
 
 
 @dataclass(frozen=True, slots=True)
+class Attribution:
+    """Which act a fall of the LSR goes with, as far as the case shows it (see `ionm.vessel`).
+
+    The last one of a derivation counts. ``vessel`` and ``manoeuvre`` are None where none is named;
+    ``role`` is "guiding", "confirming", "indirect", "inconclusive" or "not_attributable"; ``score`` is
+    the share, 0 to 1, that speaks for what is named; ``evidence`` holds what it rests on, in plain
+    numbers, texts and lists.
+    """
+
+    sample: int
+    derivation: str
+    vessel: str | None
+    manoeuvre: str | None
+    role: str
+    score: float
+    evidence: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that a person must know now, or no longer (``raised`` False).
+
+    Parameters
+    ----------
+    sample
+        When it became known.
+    modality
+        Whose it is.
+    derivation, site
+        Where, as far as that is one of them; else None.
+    raised
+        Whether it begins or ends.
+    category
+        "physiological" (the patient) or "technical" (the recording).
+    priority
+        "high", "medium", "low" or "info".
+    criterion
+        Name of the rule.
+    value, limit
+        What was seen and what the rule asks for, in ``unit``.
+    reason
+        The whole in words.
+    """
+
+    sample: int
+    modality: str
+    derivation: str | None
+    site: str | None
+    raised: bool
+    category: str
+    priority: str
+    criterion: str
+    value: float | None
+    limit: float | None
+    unit: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """Samples from ``start`` up to ``stop`` never came."""
 
@@ -180,4 +289,4 @@ class Gap:
     stop: int
 
 
-Event = Response | StateChange | Hold | BaselineTaken | NoteTaken | Gap
+Event = Response | StateChange | Hold | BaselineTaken | NoteTaken | Alarm | Attribution | Gap

@@ -14,6 +14,7 @@ from ionm.protocol import Protocol, load
 from ionm.protocols import Modality
 from ionm.session import Session
 from ionm.sources import Recording, open_recording
+from ionm.vessel import Vessels
 
 DEFAULT_PROTOCOL = "mvd-hfs"
 
@@ -68,7 +69,7 @@ class Replay:
         InputError
             If no sample of the protocol's channels is a number.
         """
-        session = Session(self.modalities, self.recording.info, self.montage)
+        session = Session(self.modalities, self.recording.info, self.montage, Vessels())
         any_valid = False
         for chunk in self.recording.chunks(chunk_seconds):
             any_valid = any_valid or bool(chunk.valid.any())

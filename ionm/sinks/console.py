@@ -10,8 +10,9 @@ from rich.console import Console as Screen
 from rich.table import Table
 from rich.text import Text
 
-from ionm.events import BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
-from ionm.sinks import verdict
+from ionm.events import Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
+from ionm.sinks import naming, verdict
+from ionm.sinks.jsonl import attribution
 from ionm.stream import Note
 
 SIGNS = {True: "#", False: ".", None: "?"}
@@ -67,6 +68,9 @@ class Console:
                 self._say(item.sample, item.derivation, f"{taken}: {item.reason}", "dim")
             case NoteTaken():
                 self._say(item.sample, "note", _note_in_words(item.note), "cyan")
+            case Attribution():
+                said = printable(naming.sentence(attribution(item)))
+                self._say(item.sample, item.derivation, said, "magenta")
             case Gap():
                 lost = (item.stop - item.start) / self._fs
                 self._say(item.sample, "gap", f"{lost * 1e3:.1f} ms of samples never came", "red")
@@ -75,6 +79,9 @@ class Console:
         """Print the sweeps and the table of the whole case."""
         self._print_sweeps()
         self._print_table(summary["derivations"])
+        for named in summary["attributions"]:
+            text = f"{named['derivation']}: {naming.sentence(named)}"
+            self._screen.print(Text(printable(text)), soft_wrap=True)
         self._screen.print(Text(f"\n{verdict.overall(summary)}", "bold"))
 
     def _say(self, sample: int, who: str, what: str, style: str) -> None:

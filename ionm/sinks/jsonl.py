@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ionm.events import BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
+from ionm.events import Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
 from ionm.sinks.whole_file import WholeFile
 
 SCHEMA = 1
@@ -43,6 +43,10 @@ def _kind(event: Event) -> str:
             return "baseline"
         case NoteTaken():
             return "note"
+        case Alarm():
+            return "alarm"
+        case Attribution():
+            return "attribution"
         case Gap():
             return "gap"
 
@@ -80,8 +84,36 @@ def _keys(event: Event) -> Mapping[str, Any]:
         case NoteTaken():
             note = event.note
             return {"event": note.event, "note_sample": note.sample, "attributes": dict(note.attributes)}
+        case Attribution():
+            return attribution(event)
+        case Alarm():
+            return {
+                "modality": event.modality,
+                "derivation": event.derivation,
+                "site": event.site,
+                "raised": event.raised,
+                "class": event.category,
+                "priority": event.priority,
+                "criterion": event.criterion,
+                "value": event.value,
+                "limit": event.limit,
+                "unit": event.unit,
+                "reason": event.reason,
+            }
         case Gap():
             return {"start": event.start, "stop": event.stop}
+
+
+def attribution(event: Attribution) -> dict[str, Any]:
+    """An attribution's own keys."""
+    return {
+        "derivation": event.derivation,
+        "vessel": event.vessel,
+        "manoeuvre": event.manoeuvre,
+        "role": event.role,
+        "score": event.score,
+        "evidence": dict(event.evidence),
+    }
 
 
 def _response(event: Response) -> Mapping[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from ionm.events import BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
+from ionm.events import Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
+from ionm.sinks.jsonl import attribution
 
 
 class Summary:
@@ -25,6 +26,7 @@ class Summary:
         self.derivations = {name: _Course(fs) for name in derivations}
         self._notes: list[dict[str, Any]] = []
         self._gaps: list[tuple[int, int]] = []
+        self._attributions: dict[str, dict[str, Any]] = {}
 
     def write(self, item: Event) -> None:
         """Take one event."""
@@ -40,6 +42,8 @@ class Summary:
                 self._notes.append(
                     {"event": note.event, "t": note.sample / self._fs, "attributes": dict(note.attributes)}
                 )
+            case Attribution():
+                self._attributions[item.derivation] = {"t": item.sample / self._fs, **attribution(item)}
             case Gap():
                 self._gaps.append((item.start, item.stop))
 
@@ -52,7 +56,7 @@ class Summary:
             "gaps": [{"start": start, "stop": end} for start, end in self._gaps],
             "derivations": {name: course.close(stop) for name, course in self.derivations.items()},
             "notes": self._notes,
-            "attributions": [],
+            "attributions": list(self._attributions.values()),
         }
 
 

@@ -1,7 +1,7 @@
 """What a case came to, in sentences that are read in half a minute.
 
 The words are taken from the summary alone. They say when something was seen and which note came
-before it; they never say why (no vessel is named as a cause).
+before it, not why; what may be said of a vessel is put into words in `ionm.sinks.naming`.
 """
 
 from __future__ import annotations
