@@ -12,8 +12,9 @@ from ionm.branch import MODALITY, Branch
 from ionm.derivation import Derivation
 from ionm.detectors.lsr import Lsr
 from ionm.events import ArtefactMark, Event, Measurement, Response, SweepMeasured
+from ionm.mains_watch import MainsWatch
 from ionm.protocols import FOREVER
-from ionm.stream import Note
+from ionm.stream import Note, StreamInfo
 
 
 class LsrJudge:
@@ -25,14 +26,14 @@ class LsrJudge:
         In the order of the rows of their sites' sweeps.
     test
         The test that the responses passed.
-    fs
-        Sampling rate, in Hz.
+    info
+        The stream.
     start
         The session's first sample.
     """
 
-    def __init__(self, derivations: Sequence[Derivation], test: Lsr, fs: float, start: int) -> None:
-        self._branches = {d.name: Branch(d, test, fs, start) for d in derivations if d.role == "lsr"}
+    def __init__(self, derivations: Sequence[Derivation], test: Lsr, info: StreamInfo, start: int) -> None:
+        self._branches = {d.name: Branch(d, test, info.fs, start) for d in derivations if d.role == "lsr"}
         self._at: dict[str, list[tuple[Derivation, Branch | None]]] = {d.site: [] for d in derivations}
         for d in derivations:
             self._at[d.site].append((d, self._branches.get(d.name)))
@@ -40,6 +41,7 @@ class LsrJudge:
         self._seen: dict[str, tuple[Mapping[str, str], Stimulus]] = {
             site: ({}, Stimulus(())) for site in self._at
         }
+        self._mains = MainsWatch(MODALITY, info)
 
     @property
     def deadline(self) -> int:
@@ -115,7 +117,7 @@ class LsrJudge:
                 )
             )
             events += verdicts
-        return events
+        return events + self._mains.push(fact.sample, trigger)
 
     def _percent_of_m(self, site: str, measurement: Measurement) -> float | None:
         if measurement.amplitude is None:

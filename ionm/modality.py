@@ -110,7 +110,7 @@ class LsrModality:
 
     def judge(self, info: StreamInfo, start: int) -> LsrJudge:
         """A fresh judge, for a session that begins at sample ``start``."""
-        return LsrJudge(self.derivations, self.response, info.fs, start)
+        return LsrJudge(self.derivations, self.response, info, start)
 
 
 class RunningLsrPath:

@@ -10,7 +10,7 @@ from rich.console import Console as Screen
 from rich.table import Table
 from rich.text import Text
 
-from ionm.events import Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
+from ionm.events import Alarm, Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
 from ionm.sinks import naming, verdict
 from ionm.sinks.jsonl import attribution
 from ionm.stream import Note
@@ -71,6 +71,9 @@ class Console:
             case Attribution():
                 said = printable(naming.sentence(attribution(item)))
                 self._say(item.sample, item.derivation, said, "magenta")
+            case Alarm():
+                who = item.derivation or item.site or item.modality
+                self._say(item.sample, who, _alarm_in_words(item), "red")
             case Gap():
                 lost = (item.stop - item.start) / self._fs
                 self._say(item.sample, "gap", f"{lost * 1e3:.1f} ms of samples never came", "red")
@@ -156,6 +159,11 @@ def _state_in_words(change: StateChange, fs: float) -> str:
     if change.state == "ABSENT" and change.detection_limit_percent is not None:
         text += f"; a response of {change.detection_limit_percent:.0f} % of baseline would be seen"
     return text
+
+
+def _alarm_in_words(alarm: Alarm) -> str:
+    told = f"{alarm.category} alarm ({alarm.priority})" if alarm.raised else f"{alarm.category} alarm over"
+    return printable(f"{told}: {alarm.reason}")
 
 
 def _note_in_words(note: Note) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ionm.events import Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
+from ionm.events import Alarm, Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
 from ionm.sinks.whole_file import WholeFile
 
 SCHEMA = 1
@@ -100,6 +100,8 @@ def _keys(event: Event) -> Mapping[str, Any]:
                 "unit": event.unit,
                 "reason": event.reason,
             }
+        case Alarm():
+            return alarm(event)
         case Gap():
             return {"start": event.start, "stop": event.stop}
 
@@ -113,6 +115,23 @@ def attribution(event: Attribution) -> dict[str, Any]:
         "role": event.role,
         "score": event.score,
         "evidence": dict(event.evidence),
+    }
+
+
+def alarm(event: Alarm) -> dict[str, Any]:
+    """An alarm's own keys."""
+    return {
+        "modality": event.modality,
+        "derivation": event.derivation,
+        "site": event.site,
+        "raised": event.raised,
+        "class": event.category,
+        "priority": event.priority,
+        "criterion": event.criterion,
+        "value": event.value,
+        "limit": event.limit,
+        "unit": event.unit,
+        "reason": event.reason,
     }
 
 

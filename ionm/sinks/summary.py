@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from ionm.events import Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
-from ionm.sinks.jsonl import attribution
+from ionm.events import Alarm, Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
+from ionm.sinks.jsonl import alarm, attribution
 
 
 class Summary:
@@ -26,6 +26,7 @@ class Summary:
         self.derivations = {name: _Course(fs) for name in derivations}
         self._notes: list[dict[str, Any]] = []
         self._gaps: list[tuple[int, int]] = []
+        self._alarms: list[dict[str, Any]] = []
         self._attributions: dict[str, dict[str, Any]] = {}
 
     def write(self, item: Event) -> None:
@@ -44,6 +45,8 @@ class Summary:
                 )
             case Attribution():
                 self._attributions[item.derivation] = {"t": item.sample / self._fs, **attribution(item)}
+            case Alarm():
+                self._alarms.append({"t": item.sample / self._fs, **alarm(item)})
             case Gap():
                 self._gaps.append((item.start, item.stop))
 
@@ -56,6 +59,7 @@ class Summary:
             "gaps": [{"start": start, "stop": end} for start, end in self._gaps],
             "derivations": {name: course.close(stop) for name, course in self.derivations.items()},
             "notes": self._notes,
+            "alarms": self._alarms,
             "attributions": list(self._attributions.values()),
         }
 

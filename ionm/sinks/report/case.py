@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ionm.derivation import Derivation
-from ionm.events import Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
+from ionm.events import Alarm, Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
 from ionm.modality import LsrModality
 from ionm.sinks.report.course import Course
 from ionm.sinks.report.points import Points
@@ -66,6 +66,8 @@ class Case:
                 self._notes.append(item.note)
             case Attribution():
                 pass  # the last one of each derivation stands in the summary
+            case Alarm():
+                pass  # all of them stand in the summary
             case Gap():
                 self.gaps.append((item.start, item.stop))
             case _:
