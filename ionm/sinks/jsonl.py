@@ -87,20 +87,6 @@ def _keys(event: Event) -> Mapping[str, Any]:
         case Attribution():
             return attribution(event)
         case Alarm():
-            return {
-                "modality": event.modality,
-                "derivation": event.derivation,
-                "site": event.site,
-                "raised": event.raised,
-                "class": event.category,
-                "priority": event.priority,
-                "criterion": event.criterion,
-                "value": event.value,
-                "limit": event.limit,
-                "unit": event.unit,
-                "reason": event.reason,
-            }
-        case Alarm():
             return alarm(event)
         case Gap():
             return {"start": event.start, "stop": event.stop}
