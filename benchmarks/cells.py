@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from backgrounds import Background, Samples
-from measures import auc, middle, poisson_upper, proportion
 from numpy.typing import NDArray
 from responses import VARIETIES, Bank, bank, shapes
 from sweep_level import DENSE, JITTER, LEAD, RATE, Case, Record, run
@@ -128,6 +127,12 @@ class Cell:
         for row in range(there.shape[1]):
             self._row(record, there[:, row], row)
 
+    def merge(self, other: Cell) -> None:
+        """Add the counts of another cell."""
+        for name, value in vars(other).items():
+            if name not in ("background", "ratio"):
+                setattr(self, name, getattr(self, name) + value)
+
     def _row(self, record: Record, there: NDArray[np.bool_], row: int) -> None:
         """Count one row's states."""
         self.rows += 1
@@ -187,76 +192,3 @@ def cell(background: Background, ratio: float, cases: range, plan: Plan, *, rms:
     for number in cases:
         found.add(run(case_of(background, ratio, number, plan, rms=rms, fs=fs)))
     return found
-
-
-HEADER = (
-    "| background | ratio | sens | spec | AUC | not judged | loss: median, p95 | return: median, p95 "
-    "| false entries (hours; /h <) | held | baseline | amplitude | onset, ms | change point | 90 % interval |"
-)
-
-
-def line(c: Cell) -> str:
-    """A cell as a row of the table."""
-    there, gone = np.concatenate(c.there), np.concatenate(c.gone)
-    amplitude, onset = np.concatenate(c.amplitude), np.concatenate(c.onset) * 1e3
-    onset = onset[np.isfinite(onset)]
-    wrong = c.false_baseline + c.false_absent + c.false_return
-    hours = c.hours
-    upper = poisson_upper(wrong) / hours if hours else float("nan")
-
-    def share(part: int, whole: int, digits: int = 1) -> str:
-        return f"{100 * part / whole:.{digits}f} %" if whole else "-"
-
-    def delays(values: list[float]) -> str:
-        if not values:
-            return "-"
-        shown = [middle(np.array(values), q) for q in (0.5, 0.95)]
-        return ", ".join(f"{v:.0f}" if np.isfinite(v) else "never" for v in shown)
-
-    cells = [
-        c.background,
-        f"{c.ratio:g}",
-        f"{c.hits / c.n_there:.3f}" if c.n_there else "-",
-        f"{1 - c.false / c.n_gone:.4f}" if c.n_gone else "-",
-        f"{auc(there, gone)[0]:.4f}",
-        share(c.unjudged, c.n_there + c.n_gone),
-        delays(c.losses),
-        delays(c.returns),
-        f"{c.false_baseline}+{c.false_absent}+{c.false_return} ({hours:.2f}; {upper:.1f})",
-        share(c.held, c.sweeps),
-        share(c.certified, c.rows, 0),
-        f"{100 * np.median(amplitude):+.1f} %" if amplitude.size else "-",
-        f"{np.median(np.abs(onset)):.2f} ({np.median(onset):+.2f})" if onset.size else "-",
-        share(sum(c.exact), len(c.exact), 0),
-        share(sum(c.covered), len(c.covered), 0),
-    ]
-    return "| " + " | ".join(cells) + " |"
-
-
-def never(
-    background: Background, cases: range, n_sweeps: int, *, rms: float, fs: float
-) -> tuple[Counter[str], int, float]:
-    """Rows that never answer: their last states, false entries (a wrong baseline too) and hours."""
-    ends: Counter[str] = Counter()
-    wrong, sweeps = 0, 0
-    for number in cases:
-        n = n_sweeps if background.seconds is None else int((background.seconds - LEAD - 0.1) / 0.15)
-        real = background.seconds is not None
-        case = Case(
-            background, np.zeros((n, ROWS)), banks(number, ROWS, fs), rms, fs, 1000 + number,
-            0.15 if real else DENSE, 0.0 if real else JITTER,
-        )  # fmt: skip
-        record = run(case)
-        states = ["UNKNOWN"] * ROWS
-        for row, _, change in record.changes:
-            states[row] = change.state
-            wrong += change.state in ("PRESENT", "REAPPEARED")
-        ends.update(states)
-        sweeps += int((~record.held).sum())
-    return ends, wrong, sweeps / RATE / 3600
-
-
-def rate(hits: int, n: int, together: int = 1) -> str:
-    """A share with its interval; ``together`` of the n are the same stretch of background and count once."""
-    low, high = proportion(round(hits / together), round(n / together))
-    return f"{hits / n:.4f} ({low:.4f} to {high:.4f})"

@@ -25,7 +25,7 @@ from backgrounds import SIMULATED, Background, Flags, Samples
 from numpy.typing import NDArray
 from responses import Bank
 
-from ionm.events import BaselineTaken, Hold, Response, StateChange, Sweep, SweepMeasured
+from ionm.events import BaselineTaken, Event, Hold, Response, StateChange, Sweep, SweepMeasured
 from ionm.filters.chain import Chain
 from ionm.judge import Judge
 from ionm.modality import REFERENCE_FREQUENCY, LsrModality, SiteTests
@@ -148,6 +148,7 @@ class Record:
     baselines: list[tuple[int, int, BaselineTaken]] = field(default_factory=list)
     holds: dict[str, int] = field(default_factory=dict)  # how often each reason came
     sweeps: Samples | None = None  # (n_sweeps, n_rows, n_samples), where they were kept
+    zero: int = 0  # their column of the stimulus
 
 
 VALUES = ("statistic", "p_value", "amplitude", "latency", "noise", "detection_limit")
@@ -241,10 +242,15 @@ def _cutter(place: Setting) -> RunningSweeps:
 def run(case: Case, *, keep: bool = False) -> Record:
     """Take a case through the tests and the judge; ``keep`` keeps the filtered sweeps."""
     made = content(case)
-    return judge(case, made, cut(case, made), keep=keep)
+    sweeps = cut(case, made)
+    record = judge(case, made, sweeps)
+    if keep:
+        record.sweeps = np.array([sweep.data[: case.levels.shape[1]] for sweep in sweeps])
+        record.zero = sweeps[0].zero
+    return record
 
 
-def judge(case: Case, made: Content, sweeps: Sequence[Sweep], *, keep: bool = False) -> Record:
+def judge(case: Case, made: Content, sweeps: Sequence[Sweep]) -> Record:
     """Take cut sweeps through the tests and the judge; their triggers are told as about two a second."""
     n_sweeps, rows = case.levels.shape
     place, fs = setting(rows, case.fs), case.fs
@@ -257,44 +263,61 @@ def judge(case: Case, made: Content, sweeps: Sequence[Sweep], *, keep: bool = Fa
     )
     attributes = {"mA": "10"}
     reasons = [None] * (rows + 1)
-    row_of = {name: row for row, name in enumerate(place.names)}
-    shape = (n_sweeps, rows)
-    record = Record(
-        case.levels, made.size, made.onset, made.loud,
-        np.zeros(shape, np.int8), {name: np.full(shape, np.nan) for name in VALUES},
-        np.zeros(shape, bool), told,
-    )  # fmt: skip
-    standing: list[tuple[str, ...]] = [()] * rows
-    values, present = record.values, record.present
+    collector = Collector(case, made, told)
     court.begin(0)
     for i, (seen, trigger) in enumerate(zip(sweeps, told.tolist(), strict=True)):
         known = trigger + seen.data.shape[1] - seen.zero - 1
         sweep = replace(seen, sample=known, trigger=Trigger(trigger, SITE, attributes))
         fact = SweepMeasured(known, sweep, tests.push(sweep, reasons))
-        for event in court.push([[fact]], (), known + 1):
+        collector.take(court.push([[fact]], (), known + 1), i)
+    return collector.record
+
+
+class Collector:
+    """Sorts the events of a case by row and sweep.
+
+    Parameters
+    ----------
+    case, made
+        What was to happen and did.
+    triggers
+        Shape (n_sweeps,): the sample of each stimulus that events tell.
+    """
+
+    def __init__(self, case: Case, made: Content, triggers: NDArray[np.int64]) -> None:
+        shape = case.levels.shape
+        self.record = Record(
+            case.levels, made.size, made.onset, made.loud,
+            np.zeros(shape, np.int8), {name: np.full(shape, np.nan) for name in VALUES},
+            np.zeros(shape, bool), triggers,
+        )  # fmt: skip
+        self._row_of = {name: row for row, name in enumerate(setting(shape[1], case.fs).names)}
+        self._standing: list[tuple[str, ...]] = [()] * shape[1]
+
+    def take(self, events: Sequence[Event], i: int) -> None:
+        """Events that became known with sweep ``i``."""
+        record, row_of = self.record, self._row_of
+        for event in events:
             if isinstance(event, Response):
                 row = row_of.get(event.derivation)
                 if row is not None:
                     m = event.measurement
-                    present[i, row] = FLAGS[m.present]
+                    record.present[i, row] = FLAGS[m.present]
                     for name in VALUES:
                         value = getattr(m, name)
                         if value is not None:
-                            values[name][i, row] = value
+                            record.values[name][i, row] = value
             elif isinstance(event, StateChange):
                 record.changes.append((row_of[event.derivation], i, event))
             elif isinstance(event, Hold):
-                standing[row_of[event.derivation]] = event.reasons
+                self._standing[row_of[event.derivation]] = event.reasons
                 if event.active and event.reason != "no_baseline":
                     record.holds[event.reason] = record.holds.get(event.reason, 0) + 1
             elif isinstance(event, BaselineTaken):
                 record.baselines.append((row_of[event.derivation], i, event))
-        for row, why in enumerate(standing):
+        for row, why in enumerate(self._standing):
             if why and why != ("no_baseline",):
                 record.held[i, row] = True
-    if keep:
-        record.sweeps = np.array([sweep.data[:rows] for sweep in sweeps])
-    return record
 
 
 def main() -> None:
