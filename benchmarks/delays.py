@@ -1,7 +1,7 @@
 """How soon a change is told, at how many false alarms: ionm's states against every rule of the comparators.
 
 A rule is a comparator's score, a limit and a number of sweeps in a row that it takes to change its mind; all
-limits and numbers are tried, on the very cases that are counted. ionm runs at its default settings: one point.
+limits and numbers are tried, on the very cases that are counted. ionm runs at its defaults: one point.
 """
 
 from __future__ import annotations
