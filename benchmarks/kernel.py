@@ -135,7 +135,10 @@ def machine() -> list[str]:
     model = named.get("model name", platform.processor())
     if "cpu family" in named:
         model += f" (family {named['cpu family']}, model {named['model']})"
-    packages = ("numpy", "scipy", "ezmsg-sigproc", "mne-lsl")
+    packages = (
+        *("numpy", "scipy", "ezmsg-sigproc", "mne-lsl"),
+        *("timeflux-dsp", "timeflux", "psiaudio", "brainflow"),
+    )
     return [
         f"- command: `python {shlex.join(['benchmarks/kernel.py', *sys.argv[1:]])}`",
         f"- ionm's kernel in use: **{kernel()}**; available: {', '.join(paths())}",

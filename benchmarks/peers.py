@@ -54,6 +54,9 @@ def everyone(first: Any) -> list[Peer]:
         *scipy_sosfilt(first),
         *ezmsg(),
         mne_lsl(n_channels, n_samples),
+        timeflux(),
+        psiaudio(),
+        brainflow(),
     ]
 
 
@@ -190,3 +193,82 @@ def mne_lsl(n_channels: int, n_samples: int) -> Peer:
         lambda data: np.ascontiguousarray(data.T),
         lambda out: out.T.copy(),
     )
+
+
+def timeflux() -> Peer:
+    """Its node for recursive filters with all sections at once; a message is a DataFrame."""
+    import pandas as pd
+    from timeflux_dsp.nodes.filters import IIRFilter
+
+    node = IIRFilter(rate=FS, sos=np.array(fuse((BANDPASS, *NOTCHES), stream(1)).coefficients))
+
+    def step(frame: Any) -> Any:
+        node.i.data = frame
+        node.update()
+        return node.o.data
+
+    return Peer(
+        "timeflux-dsp, one node (sos)",
+        "peer",
+        step,
+        lambda data: pd.DataFrame(np.ascontiguousarray(data.T)),
+        lambda frame: frame.to_numpy().T.copy(),
+    )
+
+
+def psiaudio() -> Peer:
+    """Five of its coroutines in a row: it designs each filter itself, as polynomials (b, a)."""
+    from psiaudio.pipeline import iirfilter
+
+    received: list[Any] = []
+    target: Any = received.append
+    for notch in reversed(NOTCHES):
+        edges = (notch.frequency - notch.bandwidth / 2, notch.frequency + notch.bandwidth / 2)
+        target = iirfilter(FS, 1, edges, None, None, "bandstop", "butter", target).send
+    target = iirfilter(FS, 4, (30.0, 3000.0), None, None, "bandpass", "butter", target).send
+
+    def step(data: Any) -> Any:
+        target(data)
+        return received.pop()
+
+    return Peer("psiaudio, five coroutines (ba)", "peer", step, np.asarray, np.asarray)
+
+
+def brainflow() -> Peer:
+    """Its filters, channel by channel and in place as it asks for; it keeps no state between chunks."""
+    from brainflow.data_filter import DataFilter, FilterTypes
+
+    butterworth = FilterTypes.BUTTERWORTH.value
+
+    def step(data: Any) -> Any:
+        out = data.copy()
+        for row in out:
+            DataFilter.perform_bandpass(row, int(FS), 30.0, 3000.0, 4, butterworth, 0.0)
+            for notch in NOTCHES:
+                low, high = notch.frequency - notch.bandwidth / 2, notch.frequency + notch.bandwidth / 2
+                DataFilter.perform_bandstop(row, int(FS), low, high, 1, butterworth, 0.0)
+        return out
+
+    return Peer("BrainFlow, per channel (no state)", "peer", step, np.ascontiguousarray, np.asarray)
+
+
+def ezmsg_canceller(frequency: float, harmonics: int, fs: float, **settings: Any) -> Peer:
+    """Its adaptive canceller of mains; ``settings`` are those of AdaptiveLNCSettings."""
+    from ezmsg.sigproc.adaptive_lnc import AdaptiveLNCSettings, AdaptiveLNCTransformer
+    from ezmsg.util.messages.axisarray import AxisArray
+
+    node = AdaptiveLNCTransformer(
+        AdaptiveLNCSettings(line_freq=frequency, num_harmonics=harmonics, **settings)
+    )
+
+    def wrap(data: Any) -> Any:
+        # time first: its stream dimension
+        return AxisArray(
+            np.ascontiguousarray(data.T),
+            dims=["time", "ch"],
+            axes={"time": AxisArray.TimeAxis(fs=fs)},
+            key="bench",
+        )
+
+    told = ", ".join(f"{k}={getattr(v, 'value', v)}" for k, v in settings.items()) or "its defaults"
+    return Peer(f"ezmsg-sigproc canceller ({told})", "peer", node, wrap, lambda out: np.asarray(out.data).T)
