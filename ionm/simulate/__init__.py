@@ -1,5 +1,6 @@
 """Made-up signals with known truth, each part on its own physical or published footing."""
 
+from ionm.simulate.arteries import Artery, Probe, probe_series
 from ionm.simulate.case import SimulatedCase, simulate_case
 from ionm.simulate.emg import Interference, MotorUnits
 from ionm.simulate.faces import usual_face, usual_room, with_spares
@@ -13,6 +14,7 @@ from ionm.simulate.writer import write_edf, write_edf_segments, write_truth
 
 __all__ = [
     "Amplifier",
+    "Artery",
     "Drift",
     "FWave",
     "Face",
@@ -21,6 +23,7 @@ __all__ = [
     "MWave",
     "Mains",
     "MotorUnits",
+    "Probe",
     "Recruitment",
     "ResponseSweeps",
     "Room",
@@ -29,6 +32,7 @@ __all__ = [
     "StimulusArtefact",
     "measure",
     "noise_sweeps",
+    "probe_series",
     "response_sweeps",
     "scenario",
     "scenarios",

@@ -37,7 +37,8 @@ class SimulatedCase:
         Every stimulus and mark, in order of time.
     responses : dict of str to (array of int, Volleys)
         By derivation: the stimuli it answers, as indices into ``stimuli``, and its own response to
-        each (crosstalk and F-waves not counted), onsets in s after the stimulus.
+        each (crosstalk and F-waves not counted), onsets in s after the stimulus. What is answered to a
+        stimulated artery stands under "probe/AICA>Mentalis".
     triggers, notes
         What is written into the recording, in order.
     """
@@ -54,7 +55,7 @@ class SimulatedCase:
         self.triggers = tuple(
             sorted(
                 (
-                    Trigger(s.sample, s.site, {"mA": f"{s.ma:g}", "side": script.side})
+                    Trigger(s.sample, s.site, {"mA": f"{s.ma:g}", "side": script.side, **s.attributes})
                     for s in self.stimuli
                     if s.sample is not None and 0 <= s.sample < self.n_samples
                 ),
@@ -65,6 +66,7 @@ class SimulatedCase:
         self.responses: dict[str, tuple[Counts, Volleys]] = {}
         self._activity: dict[str, list[Volleys]] = {name: [] for name in script.face.muscles}
         self._answer()
+        self._conduct()
         self._go_on()
         self._trains: dict[str, list[Train]] = {name: trains(parts) for name, parts in self._activity.items()}
 
@@ -98,6 +100,25 @@ class SimulatedCase:
                     self._activity[muscle].append(volleys.delayed(times))
                     if kind != "late":
                         self.responses[name] = (index, volleys)
+
+    def _conduct(self) -> None:
+        """Make the responses of the muscles to stimulated arteries, while those touch the nerve."""
+        for artery in self.script.arteries:
+            probed = [
+                i
+                for i, s in enumerate(self.stimuli)
+                if s.site == "probe" and s.attributes["target"] == artery.name and s.time < artery.until
+            ]
+            index = np.array(probed, dtype=np.int64)
+            times = np.array([self.stimuli[i].time for i in probed])
+            ma = np.array([self.stimuli[i].ma for i in probed])
+            able = relaxation_at(self.script, times)
+            for muscle, response in artery.answers.items():
+                name = f"probe/{artery.name}>{muscle}"
+                level = able * response.recruitment.level(ma)
+                volleys = response.volleys(level, generator(self.seed, "zlr", name))
+                self._activity[muscle].append(volleys.delayed(times))
+                self.responses[name] = (index, volleys)
 
     def _go_on(self) -> None:
         """Add what the muscles do on their own."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from ionm.simulate.arteries import Artery, probe_series
 from ionm.simulate.emg import Interference, MotorUnits
 from ionm.simulate.faces import usual_face, usual_room, with_spares
 from ionm.simulate.operating_room import Drift, Mains, StimulusArtefact
@@ -239,6 +240,24 @@ def _noisy(script: Script, t: _Timeline) -> Script:
     return replace(lost, face=replace(lost.face, background=active), room=room, events=events)
 
 
+def _mapped(script: Script, t: _Timeline) -> Script:
+    """Two arteries are mapped with a probe before and after the one that conducts is lifted."""
+    lost = _lost_at_decompression(script, t)
+    currents = (0.2, 0.5)
+    runs = [
+        *probe_series(t(0.46), "AICA", currents, count=4),
+        *probe_series(t(0.46) + 8.0, "PICA", currents, count=4),
+        *probe_series(t(0.8), "AICA", currents, count=4),
+    ]
+    paused = [Pause(run.begin - 0.3, run.begin + run.count / run.rate + 0.3) for run in runs]
+    return replace(
+        lost,
+        events=(*lost.events, *paused),
+        arteries=(Artery("AICA", until=t(0.55)),),
+        probes=tuple(runs),
+    )
+
+
 def _intensity(script: Script, t: _Timeline) -> Script:
     """The current is lowered below the response's threshold, then raised above the baseline's."""
     return replace(
@@ -263,6 +282,7 @@ _SCENARIOS: Mapping[str, Callable[[Script, _Timeline], Script]] = MappingProxyTy
         "two-step": _two_step,
         "intermittent": _intermittent,
         "intensity": _intensity,
+        "mapped": _mapped,
         "volatile": _volatile,
         "quiet": _quiet,
         "noisy": _noisy,

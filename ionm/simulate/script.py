@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ionm.simulate.arteries import Artery, Probe
 from ionm.simulate.emg import Interference, MotorUnits
 from ionm.simulate.facial_nerve import FWave, LateralSpread, MWave
 from ionm.simulate.operating_room import Drift, Mains, StimulusArtefact
@@ -324,6 +325,10 @@ class Script:
         What happens.
     side
         "L" or "R".
+    arteries
+        Those near the nerve.
+    probes
+        When their walls are stimulated.
     """
 
     name: str
@@ -334,6 +339,8 @@ class Script:
     events: tuple[Event, ...] = ()
     room: Room = field(default_factory=Room)
     side: str = "L"
+    arteries: tuple[Artery, ...] = ()
+    probes: tuple[Probe, ...] = ()
 
     def __post_init__(self) -> None:
         if self.seconds < 1 or self.seconds != int(self.seconds):

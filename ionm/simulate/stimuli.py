@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class Stimulus:
         Of the mark; None if it is missing.
     delivered
         Whether current flowed.
+    attributes
+        What the mark says beside the current and the side.
     """
 
     time: float
@@ -32,6 +35,7 @@ class Stimulus:
     ma: float
     sample: int | None
     delivered: bool = True
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 def stimuli(script: Script, seed: int) -> tuple[Stimulus, ...]:
@@ -45,6 +49,11 @@ def stimuli(script: Script, seed: int) -> tuple[Stimulus, ...]:
         for k in range(count):
             time = stimulation.begin + k / stimulation.rate
             found += _one(script, stimulation, time, float(late[k]), float(chance[k]))
+    fs = script.amplifier.fs
+    for probe in script.probes:
+        for k in range(probe.count):
+            time = probe.begin + k / probe.rate
+            found.append(Stimulus(time, "probe", probe.ma, round(time * fs), attributes=probe.marks))
     return tuple(sorted(found, key=lambda stimulus: stimulus.time))
 
 

@@ -69,14 +69,14 @@ def truth(case: SimulatedCase) -> dict[str, Any]:
     dict
         ``version scenario seed fs n_samples side channels``;
 
-        ``derivations``: by name, its ``role`` (m_control, lsr or spare) and, for an lsr,
+        ``derivations``: by name, its ``role`` (m_control, lsr, spare or zlr) and, for an lsr,
         ``intervals`` of constant or steadily changing truth: ``start_sample stop_sample state``
         (present or absent) ``gain_start gain_stop probability``;
 
         ``stimuli``: ``trigger_sample`` (null if the mark is missing) ``time_s`` (when the current
-        flowed) ``site ma delivered responses``, the last by derivation: ``peak_to_peak_uv
-        onset_ms peak_ms``, counted from the current, crosstalk and F-wave left out; a derivation
-        that does not answer is left out;
+        flowed) ``site ma delivered responses``, of a probe ``attributes``; the responses by derivation:
+        ``peak_to_peak_uv onset_ms peak_ms``, counted from the current, crosstalk and F-wave left
+        out; a derivation that does not answer is left out;
 
         ``spans``: ``kind start_sample stop_sample channels`` of artefacts, spasm, relaxant,
         pauses and trigger faults;
@@ -94,8 +94,12 @@ def truth(case: SimulatedCase) -> dict[str, Any]:
             else:
                 role = "m_control" if OWN_MUSCLE.get(site) == muscle else "spare"
                 derivations[name] = {"role": role}
+    if script.probes:
+        derivations |= {f"probe>{muscle}": {"role": "zlr"} for muscle in script.face.muscles}
     answers: list[dict[str, Any]] = [{} for _ in case.stimuli]
-    for name, (index, volleys) in case.responses.items():
+    for full, (index, volleys) in case.responses.items():
+        site, muscle = full.split(">")
+        name = f"{site.partition('/')[0]}>{muscle}"
         for i, size, onset, peak in zip(index, *measure(volleys), strict=True):
             if size > 0:
                 answers[i][name] = {
@@ -120,6 +124,7 @@ def truth(case: SimulatedCase) -> dict[str, Any]:
                 "ma": stimulus.ma,
                 "delivered": stimulus.delivered,
                 "responses": responses,
+                **({"attributes": {**stimulus.attributes}} if stimulus.attributes else {}),
             }
             for stimulus, responses in zip(case.stimuli, answers, strict=True)
         ],
