@@ -6,7 +6,7 @@ The rules and the roles stand in `ionm.vessel`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ionm.baseline import Stimulus
 from ionm.drop import SUSTAINED, Around, Drop, Explanation, as_evidence, explain, listed
@@ -66,6 +66,7 @@ class Attributor:
         self._state = State.UNKNOWN
         self._begin = 0  # from here on the LSR is followed
         self._drops: list[Drop] = []  # falls in effect, oldest first
+        self._burden: list[Drop] = []  # unexplained falls before the LSR reappeared
         self._returns: list[_Return] = []
         self._pending: Response | None = None  # a sweep that a hold may still take back
         self._attributes: Mapping[str, str] = {}
@@ -100,6 +101,7 @@ class Attributor:
                     self._pending = None
                     self._levels.clear()
                     self._drops.clear()
+                    self._burden.clear()
                     self._waiting = False
                 return []
             case NoteTaken():
@@ -171,7 +173,7 @@ class Attributor:
         if before not in DEPTH or self._state not in DEPTH:
             self._begin = change.since
             return []
-        interval = change.interval or (self._levels.last_before(change.since), change.since)
+        interval = change.interval or self._moment(change)
         if DEPTH[self._state] > DEPTH[before]:
             self._fall(interval, change, change.sample)
         else:
@@ -187,19 +189,33 @@ class Attributor:
         level = 100.0 if around.before is None else around.before
         soon = round(SUSTAINED * self._fs)
         self._drops = [d for d in self._drops if first - d.second < soon or not d.undone_by(level)]
-        self._levels.restart_steps()
         newest = self._drops[-1] if self._drops else None
+        if newest is not None and around.after is not None and not newest.goes_below(around.after):
+            newest.state = newest.state or state
+            return  # it wavers about the border between two grades
+        self._levels.restart_steps()
         due = max(max(second, newest.second if newest else 0) + soon, known)
         if newest is not None and first - newest.second < soon:
             newest.go_on(first, second, state, limit, due)
         elif newest is not None and state == State.ABSENT and level <= NEAR_ABSENT_BELOW + HYSTERESIS:
             newest.vanish(limit)
             return
-        elif newest is not None and state not in (None, State.ABSENT) and around.is_drift:
-            return  # it drifts across the border between two grades
         else:
-            self._drops.append(Drop(first, second, due, state, around, limit))
+            self._drops += [*self._unexplained(level), Drop(first, second, due, state, around, limit)]
         self._waiting = False
+
+    def _unexplained(self, level: float) -> list[Drop]:
+        """Falls before the LSR reappeared that nothing explained and that it has not made up for."""
+        kept = [drop for drop in self._burden if not drop.undone_by(level)]
+        self._burden = []
+        for drop in kept:
+            drop.levels = replace(drop.levels, after=level)
+        return kept
+
+    def _moment(self, change: StateChange) -> tuple[int, int]:
+        """When a change of state that does not say it took place."""
+        found = None if State.ABSENT in (change.state, change.previous) else self._levels.moment()
+        return found or (self._levels.last_before(change.since), change.since)
 
     def _rise(self, interval: tuple[int, int], change: StateChange) -> None:
         """Take back the falls that a return undoes."""
@@ -209,10 +225,17 @@ class Attributor:
         while self._drops and (self._state is State.REAPPEARED or self._drops[-1].undone_by(level)):
             drop = self._drops[-1]
             act = self._explain(drop, change.sample).act
-            named += [act.key] if act is not None else []
+            if act is not None:
+                named.append(act.key)
+            elif self._state is State.REAPPEARED:
+                self._burden.append(drop)  # unless it turns out to be whole again
             told = told or drop.state is not None
             self._drops.pop()
             self._waiting = False
+        if self._drops and self._state is State.PRESENT:
+            told = told or any(drop.state is not None for drop in self._drops)
+            for drop in self._drops:  # what is left of them is no lower grade any more
+                drop.state = None
         self._levels.restart_steps()
         if told:
             reason = "reappeared" if self._state is State.REAPPEARED else "returned"
@@ -264,8 +287,7 @@ class Attributor:
             if not newest.sustained:
                 newest.see(self._around(newest.first, newest.second, gone=newest.state == State.ABSENT))
                 newest.sustained = sustained
-            if all(drop.state is None for drop in self._drops):
-                return []
+        if any(drop.state is not None for drop in self._drops):
             answer = self._answer(sample)
         elif self._returns:
             answer = self._taken_back(sample)

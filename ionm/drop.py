@@ -26,7 +26,8 @@ NEW = 0.5
 """Support of a fall that was only just seen; it grows to 1 within `SUSTAINED` (our choice)."""
 
 M_STEADY = 0.75
-"""Least share of its level that the M-control must keep (our choice: half of the way to being lost)."""
+"""Least share of its level, and of its baseline, that the M-control must keep (our choice: half of the way
+to being lost)."""
 
 M_UNKNOWN = 0.8
 """Support without an M-control: nothing shows that stimulus and muscle are sound (our choice)."""
@@ -91,6 +92,10 @@ class Drop:
     def undone_by(self, level: float) -> bool:
         """Whether a later level is back above the middle of this fall."""
         return level > (self.levels.after or 0.0) + self.size / 2
+
+    def goes_below(self, level: float) -> bool:
+        """Whether a level is a step below what this fall has left."""
+        return self.levels.after is None or level < SMALLEST * self.levels.after
 
     def go_on(self, first: int, second: int, state: str | None, limit: float | None, due: int) -> None:
         """The LSR falls on before it has stood: it is one fall, and its time starts afresh."""
@@ -223,10 +228,10 @@ def _steadiness(levels: Around) -> float:
 
 
 def _mirrored(levels: Around) -> bool:
-    """Whether the M-control fell too."""
+    """Whether the M-control fell too, or had fallen already."""
     if levels.control_before is None or levels.control_after is None:
         return False
-    return levels.control_after < M_STEADY * levels.control_before
+    return levels.control_after < M_STEADY * max(levels.control_before, 100.0)
 
 
 def listed(candidates: Sequence[Candidate]) -> list[dict[str, object]]:
@@ -242,6 +247,7 @@ def as_evidence(drop: Drop, found: Explanation) -> dict[str, object]:
     return {
         "vessel": None if found.act is None else found.act.vessel,
         "manoeuvre": None if found.act is None else found.act.event,
+        "note_sample": None if found.act is None else found.act.sample,
         "reason": found.reason,
         "interval": [drop.first, drop.second],
         "before_percent": drop.levels.before,

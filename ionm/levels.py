@@ -6,6 +6,7 @@ misses is the business of `ionm.states`.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 
@@ -15,19 +16,22 @@ WINDOW = 30.0
 MEMORY = 240.0
 """How long sweeps are kept, in s: an intermittent LSR is found absent up to minutes after it went."""
 
-N = 10
-"""Responses on either side of a step (our choice, with `SMALLEST` and `CLEAR` by what they do to steady
-responses: see benchmarks/attribution.py)."""
+N = 40
+"""Responses among which a step is looked for (our choice: half a minute to a minute and a half)."""
+
+EDGE = 8
+"""Fewest responses on either side of a step, and fewest that place a change of grade."""
 
 SMALLEST = 0.75
 """A step leaves at most this share of the level before it (our choice: half of the way to REDUCED)."""
 
-CLEAR = 0.95
-"""Share of pairs of a response before and one after that a step must put in order: under chance alone
-about 1 in 10 000 (Mann and Whitney's U <= 5 for 10 and 10)."""
+CLEAR = 5.0
+"""Difference of the two sides in standard errors (our choice: steady responses give one in tens of
+thousands of sweeps, benchmarks/attribution.py)."""
 
-ASIDE = 2
-"""A step's moment is stated with so many responses on either side of the best place for it."""
+LIKELY = 2.7
+"""A place is within a step's interval if its likelihood, as -2 ln, lies so near to the best one's (90 % of
+chi-squared with one degree of freedom; Gaussian scatter)."""
 
 
 class Levels:
@@ -44,7 +48,7 @@ class Levels:
         self._judged: deque[int] = deque()  # triggers of judged sweeps, with or without a response
         self._responses: deque[tuple[int, float]] = deque()
         self._control: deque[tuple[int, float]] = deque()
-        self._row: deque[tuple[int, float]] = deque(maxlen=2 * N)  # in which a step is looked for
+        self._row: deque[tuple[int, float]] = deque(maxlen=N)  # in which a step is looked for
 
     def clear(self) -> None:
         """Forget: a new baseline makes another percent."""
@@ -92,20 +96,50 @@ class Levels:
         """The M-control's level since a change."""
         return _level(self._control, second - 1, second + 2 * self._window)
 
+    def moment(self) -> tuple[int, int] | None:
+        """Where among the newest responses the largest change lies; None where they are too few."""
+        row = list(self._row)
+        if len(row) < EDGE:
+            return None
+        found = _Split([percent for _, percent in row], 2)
+        return row[found.earliest - 1][0], row[found.latest][0]
+
     def _step(self) -> tuple[int, int] | None:
         row = self._row
-        if len(row) < 2 * N or row[-1][1] > SMALLEST * row[0][1]:
+        if len(row) < 2 * EDGE:
             return None
         values = [percent for _, percent in row]
-        old, new = values[:N], values[N:]
-        if _median(new) > SMALLEST * _median(old):
+        if sum(values[-EDGE:]) > (1 + SMALLEST) / 2 * sum(values[:EDGE]):
+            return None  # far from one
+        found = _Split(values, EDGE)
+        k = found.best
+        if _median(values[k:]) > SMALLEST * _median(values[:k]) or found.clearness < CLEAR:
             return None
-        if sum(b < a for a in old for b in new) < CLEAR * N * N:
-            return None
-        k = max(range(ASIDE + 1, 2 * N - ASIDE), key=lambda k: _split(values, k))
-        interval = row[k - 1 - ASIDE][0], row[k + ASIDE][0]
+        interval = row[found.earliest - 1][0], row[found.latest][0]
         row.clear()
         return interval
+
+
+class _Split:
+    """Where values step down, by least squares: the second side begins with value ``best``.
+
+    ``earliest`` and ``latest`` bound it; ``clearness`` is the step in standard errors.
+    """
+
+    def __init__(self, values: Sequence[float], edge: int) -> None:
+        n, total = len(values), sum(values)
+        spread = sum(v * v for v in values) - total * total / n
+        left = sum(values[: edge - 1])
+        gains = {}  # how much of the squared spread a step here explains
+        for k in range(edge, n - edge + 1):
+            left += values[k - 1]
+            step = left / k - (total - left) / (n - k)
+            gains[k] = step * abs(step) * k * (n - k) / n
+        self.best = max(gains, key=gains.__getitem__)
+        rest = max(spread - gains[self.best], 1e-9 * max(spread, 1.0))
+        likely = [k for k, gain in gains.items() if n * math.log(max(spread - gain, rest) / rest) <= LIKELY]
+        self.earliest, self.latest = likely[0], likely[-1]
+        self.clearness = math.sqrt(max(gains[self.best], 0.0) * (n - 2) / rest)
 
 
 def _remember(memory: deque[tuple[int, float]], trigger: int, percent: float, span: int) -> None:
@@ -127,10 +161,3 @@ def _newest(memory: deque[tuple[int, float]], until: int) -> float | None:
 def _median(values: Sequence[float]) -> float:
     ordered = sorted(values)
     return ordered[len(ordered) // 2]
-
-
-def _split(values: Sequence[float], k: int) -> float:
-    """How much of the squared spread a step before value ``k`` explains."""
-    n = len(values)
-    difference = sum(values[:k]) / k - sum(values[k:]) / (n - k)
-    return difference * difference * k * (n - k)

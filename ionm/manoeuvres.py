@@ -86,7 +86,7 @@ class Candidate:
         Time from its note to the change, in s: negative where the note came after it, 0 within the
         change's own uncertainty.
     weight
-        From 1, at the change, down to 0.
+        How near: the mean of `nearness` over where the change may lie.
     """
 
     act: Act
@@ -137,11 +137,11 @@ class Notebook:
         return [self._candidate(a, first, second) for a in self.acts if earliest <= a.sample <= latest]
 
     def _candidate(self, act: Act, first: int, second: int) -> Candidate:
-        if act.sample < first:
-            lag = (first - act.sample) / self._fs
-            return Candidate(act, lag, math.exp(-lag / TAU_BEFORE))
-        lag = min(second - act.sample, 0) / self._fs
-        return Candidate(act, lag, math.exp(lag / TAU_AFTER))
+        shortest, longest = (first - act.sample) / self._fs, (second - act.sample) / self._fs
+        lag = max(shortest, 0.0) + min(longest, 0.0)  # one of them is 0
+        if longest > shortest:
+            return Candidate(act, lag, (_area(longest) - _area(shortest)) / (longest - shortest))
+        return Candidate(act, lag, nearness(lag))
 
     def drugs(self, first: int, second: int) -> list[tuple[int, str]]:
         """(sample, event) of what was given, or read to have changed, near such a change."""
@@ -167,6 +167,22 @@ def _reading(note: Note) -> str:
         return f"{float(text):.12g}"
     except ValueError:
         return text
+
+
+def nearness(lag: float) -> float:
+    """Weight of an act whose note lies ``lag`` s before a change (negative: after it).
+
+    Examples
+    --------
+    >>> nearness(0.0), round(nearness(40.0), 3), round(nearness(-20.0), 3)
+    (1.0, 0.368, 0.368)
+    """
+    return math.exp(-lag / TAU_BEFORE) if lag >= 0 else math.exp(lag / TAU_AFTER)
+
+
+def _area(lag: float) -> float:
+    """Antiderivative of `nearness`."""
+    return -TAU_BEFORE * (nearness(lag) - 1.0) if lag >= 0 else TAU_AFTER * (nearness(lag) - 1.0)
 
 
 def heaviest(candidates: Sequence[Candidate]) -> Candidate:

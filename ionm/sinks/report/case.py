@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ionm.derivation import Derivation
 from ionm.events import Alarm, Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
 from ionm.modality import LsrModality
+from ionm.sinks.jsonl import attribution
 from ionm.sinks.report.course import Course
 from ionm.sinks.report.points import Points
 from ionm.stream import Note
@@ -37,6 +38,7 @@ class Case:
         self.courses = {d.name: self._course(d) for d in modality.derivations if d.role == "lsr"}
         self._controls = {d.site: (d.name, Points()) for d in modality.derivations if d.role == "m_control"}
         self._sites = {d.name: d.site for d in modality.derivations}
+        self.attributions: dict[str, list[Mapping[str, Any]]] = {}  # all of each derivation, in order
         self._notes: list[Note] = []
         self.gaps: list[tuple[int, int]] = []
 
@@ -65,7 +67,7 @@ class Case:
             case NoteTaken():
                 self._notes.append(item.note)
             case Attribution():
-                pass  # the last one of each derivation stands in the summary
+                self.attributions.setdefault(item.derivation, []).append(attribution(item))
             case Alarm():
                 pass  # all of them stand in the summary
             case Gap():
@@ -82,6 +84,11 @@ class Case:
     def titrated(self) -> list[str]:
         """Derivations whose stimulus varied from sweep to sweep."""
         return [name for name, course in self.courses.items() if course.points.titrated]
+
+    @property
+    def followed(self) -> list[str]:
+        """The others: those that have a state."""
+        return [name for name in self.courses if name not in self.titrated]
 
     @property
     def m_controls(self) -> Mapping[str, tuple[str, Points]]:
