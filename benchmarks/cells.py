@@ -97,6 +97,9 @@ class Cell:
     holds: Counter[str] = field(default_factory=Counter)
     amplitude: list[Samples] = field(default_factory=list)
     onset: list[Samples] = field(default_factory=list)
+    amplitude_covered: list[NDArray[np.bool_]] = field(default_factory=list)  # by 1.96 stated standard errors
+    onset_covered: list[NDArray[np.bool_]] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)  # which entries were false, to find them again
 
     @property
     def hours(self) -> float:
@@ -121,8 +124,14 @@ class Cell:
         self.n_gone_loud += int((~there & after & record.loud).sum())
         self.unjudged += int(unjudged[after].sum())
         some = found & there & after
-        self.amplitude.append(record.values["amplitude"][some] / record.size[some] - 1)
-        self.onset.append(record.values["latency"][some] - record.onset[some])
+        values = {name: found[some] for name, found in record.values.items()}
+        self.amplitude.append(values["amplitude"] / record.size[some] - 1)
+        self.onset.append(values["latency"] - record.onset[some])
+        for covered, off, error in (
+            (self.amplitude_covered, values["amplitude"] - record.size[some], values["amplitude_error"]),
+            (self.onset_covered, self.onset[-1], values["latency_error"]),
+        ):
+            covered.append(np.abs(off[np.isfinite(error)]) <= 1.96 * error[np.isfinite(error)])
         self.holds.update(record.holds)
         for row in range(there.shape[1]):
             self._row(record, there[:, row], row)

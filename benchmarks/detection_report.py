@@ -13,6 +13,7 @@ from cells import ROWS, Cell, banks
 from comparators import METHODS
 from delays import Point, soonest
 from measures import auc, middle, poisson_upper, proportion
+from numpy.typing import NDArray
 from sweep_level import DENSE, JITTER, LEAD, RATE, Case, run
 from versus import OURS, REFERENCES, SINGLE, SPECIFICITIES, Standing
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 HEADER = (
     "| background | ratio | sens | spec | AUC | not judged | loss: median, p95 | return: median, p95 "
-    "| false entries (hours; /h <) | held | baseline | amplitude | onset, ms | change point | 90 % interval |"
+    "| false entries (hours; /h <) | held | baseline | amplitude | onset, ms | errors cover "
+    "| change point | 90 % interval |"
 )
 TARGETS = (0.1, 1.0, 10.0)  # false entries an hour
 MEASURED = (OURS, *(m.name for m in METHODS))
@@ -45,6 +47,11 @@ def share(part: int, whole: int, digits: int = 1) -> str:
 
 def rule(header: str) -> str:
     return "|" + "---|" * (header.count("|") - 1)
+
+
+def covered(parts: list[NDArray[np.bool_]]) -> str:
+    values = np.concatenate(parts)
+    return share(int(values.sum()), values.size, 0)
 
 
 def line(c: Cell) -> str:
@@ -73,6 +80,7 @@ def line(c: Cell) -> str:
         share(c.certified, c.rows, 0),
         f"{100 * np.median(amplitude):+.1f} %" if amplitude.size else "-",
         f"{np.median(np.abs(onset)):.2f} ({np.median(onset):+.2f})" if onset.size else "-",
+        ", ".join(covered(parts) for parts in (c.amplitude_covered, c.onset_covered)),
         share(sum(c.exact), len(c.exact), 0),
         share(sum(c.covered), len(c.covered), 0),
     ]
@@ -153,6 +161,10 @@ def summaries(found: list[Result]) -> list[str]:
                 lines.append(f"- {result.name}: {dict(ends)}, {wrong} in {hours:.2f} h")
     holds = sum((c.holds for result in found for c in result.cells), Counter[str]())
     refusals = sum((c.refusals for result in found for c in result.cells), Counter[str]())
+    wrong = [text for result in found for c in result.cells if c.ratio >= 6 for text in c.wrong]
+    if wrong:
+        lines += ["", f"false entries at ratios of 6 and more, the first of {len(wrong)}:", ""]
+        lines += [f"- {text}" for text in wrong[:20]]
     return [*lines, "", f"holds by reason: {dict(holds)}; refused baselines: {dict(refusals)}"]
 
 
@@ -279,6 +291,8 @@ def write(found: list[Result], told: list[str], folder: Path) -> None:
                     share(none.held, none.sweeps, 2),
                 ]
                 lines.append("| " + " | ".join(cells) + " |")
+        wrong = [t for r in streamed for pair in (r.hours, r.streamed) if pair for c in pair for t in c.wrong]
+        lines += ["", *(f"- false: {text}" for text in wrong[:50])]
     lines += ["", "## Against the comparators", *standing_of_all(found)]
     for result in found:
         lines += comparison(result)

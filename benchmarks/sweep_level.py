@@ -149,9 +149,13 @@ class Record:
     holds: dict[str, int] = field(default_factory=dict)  # how often each reason came
     sweeps: Samples | None = None  # (n_sweeps, n_rows, n_samples), where they were kept
     zero: int = 0  # their column of the stimulus
+    seed: int = 0
 
 
-VALUES = ("statistic", "p_value", "amplitude", "latency", "noise", "detection_limit")
+VALUES = (
+    *("statistic", "p_value", "noise", "detection_limit"),
+    *("amplitude", "latency", "amplitude_error", "latency_error"),
+)
 
 
 def content(case: Case) -> Content:
@@ -289,7 +293,7 @@ class Collector:
         self.record = Record(
             case.levels, made.size, made.onset, made.loud,
             np.zeros(shape, np.int8), {name: np.full(shape, np.nan) for name in VALUES},
-            np.zeros(shape, bool), triggers,
+            np.zeros(shape, bool), triggers, seed=case.seed,
         )  # fmt: skip
         self._row_of = {name: row for row, name in enumerate(setting(shape[1], case.fs).names)}
         self._standing: list[tuple[str, ...]] = [()] * shape[1]
@@ -304,7 +308,7 @@ class Collector:
                     m = event.measurement
                     record.present[i, row] = FLAGS[m.present]
                     for name in VALUES:
-                        value = getattr(m, name)
+                        value = getattr(m, name, None)  # earlier detectors state no errors
                         if value is not None:
                             record.values[name][i, row] = value
             elif isinstance(event, StateChange):
