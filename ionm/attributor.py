@@ -219,7 +219,9 @@ class Attributor:
 
     def _rise(self, interval: tuple[int, int], change: StateChange) -> None:
         """Take back the falls that a return undoes."""
-        level = 100.0 if change.percent_of_baseline is None else change.percent_of_baseline
+        level = self._levels.now()
+        if level is None:
+            level = 100.0 if change.percent_of_baseline is None else change.percent_of_baseline
         named: list[str | None] = []
         told = False
         while self._drops and (self._state is State.REAPPEARED or self._drops[-1].undone_by(level)):

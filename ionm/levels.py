@@ -22,6 +22,9 @@ N = 40
 EDGE = 8
 """Fewest responses on either side of a step, and fewest that place a change of grade."""
 
+RECENT = 10
+"""Responses that show whether the LSR has grown back (our choice: the five that grade a state waver)."""
+
 SMALLEST = 0.75
 """A step leaves at most this share of the level before it (our choice: half of the way to REDUCED)."""
 
@@ -87,6 +90,11 @@ class Levels:
         """Level since a change up to sample ``second``."""
         return _level(self._responses, second - 1, second + 2 * self._window)
 
+    def now(self) -> float | None:
+        """Level of the newest responses since the last fall or hold; None where there are none."""
+        newest = [percent for _, percent in self._row][-RECENT:]
+        return _median(newest) if newest else None
+
     def control_before(self, first: int) -> float | None:
         """The M-control's level up to a change."""
         found = _level(self._control, first - self._window, first)
@@ -111,8 +119,10 @@ class Levels:
         values = [percent for _, percent in row]
         if sum(values[-EDGE:]) > (1 + SMALLEST) / 2 * sum(values[:EDGE]):
             return None  # far from one
-        found = _Split(values, EDGE)
+        found = _Split(values, 2)
         k = found.best
+        if not EDGE <= k <= len(values) - EDGE:
+            return None  # not enough is seen of what follows it
         if _median(values[k:]) > SMALLEST * _median(values[:k]) or found.clearness < CLEAR:
             return None
         interval = row[found.earliest - 1][0], row[found.latest][0]
