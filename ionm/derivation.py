@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ROLES = ("lsr", "m_control", "spare")
+ROLES = ("lsr", "m_control", "spare", "zlr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class Derivation:
     site, channel
         Stimulated site and recorded channel.
     role
-        "lsr" (has a state), "m_control" (the stimulated branch's own muscle) or "spare".
+        "lsr" (has a state), "m_control" (the stimulated branch's own muscle), "spare", or "zlr" (answers an
+        artery's wall).
     """
 
     site: str

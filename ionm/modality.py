@@ -75,6 +75,11 @@ class LsrModality:
         return MODALITY
 
     @property
+    def routine(self) -> bool:
+        """Every case has it."""
+        return True
+
+    @property
     def sites(self) -> tuple[str, ...]:
         """The stimulated sites, in order."""
         return tuple(dict.fromkeys(d.site for d in self.derivations))

@@ -125,6 +125,11 @@ class Modality(Protocol):
         ...
 
     @property
+    def routine(self) -> bool:
+        """Whether a recording without it is said to lack it."""
+        ...
+
+    @property
     def channels(self) -> tuple[str, ...]:
         """The recorded channels, in order."""
         ...

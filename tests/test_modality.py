@@ -212,7 +212,7 @@ def test_what_was_learnt_of_the_background_outlives_a_restart():
 
 def test_a_derivation_is_named_by_site_and_channel():
     assert Derivation("zygomatic", "Mentalis", "lsr").name == "zygomatic>Mentalis"
-    with pytest.raises(ValueError, match="role must be one of lsr, m_control, spare, got 'LSR'"):
+    with pytest.raises(ValueError, match="role must be one of lsr, m_control, spare, zlr, got 'LSR'"):
         Derivation("zygomatic", "Mentalis", "LSR")
 
 

@@ -49,7 +49,7 @@ def test_every_shipped_protocol_loads_fits_its_channels_and_runs(name):
 
     assert protocol.name == name
     assert missing == ()
-    assert len(events) == len([d for m in modalities for d in m.derivations if d.role == "lsr"])
+    assert len(events) == len([d for d in protocol.modality().derivations if d.role == "lsr"])
 
 
 def test_the_main_protocol_holds_both_classical_pairs():
@@ -117,6 +117,17 @@ def test_anything_else_changes_the_hash(written, old, new):
 # what is refused
 
 REFUSED = [
+    # stimulated arteries
+    (
+        "window_ms = [4, 15]",
+        "window_ms = [3.4, 15]",
+        "zlr.window_ms must begin phase_ms=1 or more behind lsr.response.blank_ms=2.5, got 3.4",
+    ),
+    ("window_ms = [4, 15]", "window_ms = [4, 4.9]", "zlr.window_ms must be at least one phase long"),
+    ("window_ms = [4, 15]", "window_ms = [4, 50.1]", "zlr.window_ms must end by sweep_ms=50, got 50.1"),
+    ("window_ms = [4, 15]", "window_ms = [4, 40]", "must end before the stimulus or begin after the window"),
+    ('muscles = ["Mentalis", "OrbOris"', 'muscles = ["OrbOris", "OrbOris"', "each may stand there once"),
+    ('role = "m_control"', 'role = "zlr"', "role must be one of lsr, m_control, spare, got 'zlr'"),
     # unknown and missing keys
     ("highpass_hz = 10", "highpas_hz = 10", "unknown field `highpas_hz` - at `lsr`"),
     ("[marks]", "[bogus]\nx = 1\n[marks]", "unknown field `bogus`"),
@@ -318,9 +329,10 @@ def test_a_recording_of_hearing_alone_fits_with_nothing_to_judge():
 
 
 def test_a_live_stream_may_bring_any_site():
-    (modality,), missing = load("mvd-hfs").fit(info("OrbOculi", "Mentalis", "OrbOris", "Frontalis"), None)
+    (lsr, zlr), missing = load("mvd-hfs").fit(info("OrbOculi", "Mentalis", "OrbOris", "Frontalis"), None)
 
-    assert len(modality.derivations) == 6
+    assert len(lsr.derivations) == 6
+    assert zlr.sites == ("probe",)
     assert missing == ()
 
 
@@ -328,7 +340,7 @@ def test_a_live_stream_may_bring_any_site():
     ("stream", "sites", "says"),
     [
         (info("EEG", "EOG"), ["zygomatic"], "none of the channels of protocol 'mvd-hfs' is there"),
-        (info("OrbOculi"), ["probe"], "only stimuli at probe: protocol 'mvd-hfs' wants stim/zygomatic"),
+        (info("OrbOculi"), ["tof"], "only stimuli at tof: protocol 'mvd-hfs' wants stim/zygomatic"),
         (info("OrbOculi"), [], "no stimuli at all"),
         (
             info("OrbOculi", fs=4999.0),
