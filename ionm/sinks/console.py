@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ionm.events import Alarm, Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
-from ionm.sinks import naming, verdict
+from ionm.sinks import mapping, naming, verdict
 from ionm.sinks.jsonl import attribution
 from ionm.stream import Note
 
@@ -84,6 +84,8 @@ class Console:
         self._print_table(summary["derivations"])
         for named in summary["attributions"]:
             text = f"{named['derivation']}: {naming.sentence(named)}"
+            self._screen.print(Text(printable(text)), soft_wrap=True)
+        for text in mapping.lines(summary["zlr"]):
             self._screen.print(Text(printable(text)), soft_wrap=True)
         self._screen.print(Text(f"\n{verdict.overall(summary)}", "bold"))
 

@@ -7,7 +7,9 @@ from statistics import median
 from typing import Any
 
 from ionm.events import Alarm, Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
+from ionm.sinks import mapping
 from ionm.sinks.jsonl import alarm, attribution
+from ionm.zlr_map import ZlrMap
 
 
 class Summary:
@@ -27,6 +29,7 @@ class Summary:
         self._notes: list[dict[str, Any]] = []
         self._gaps: list[tuple[int, int]] = []
         self._alarms: list[dict[str, Any]] = []
+        self._zlr = ZlrMap()
         self._attributions: dict[str, dict[str, Any]] = {}
 
     def write(self, item: Event) -> None:
@@ -35,11 +38,14 @@ class Summary:
             case Response():
                 if item.derivation in self.derivations:
                     self.derivations[item.derivation].response(item)
+                elif item.role == "zlr":
+                    self._zlr.response(item)
             case StateChange() | Hold() | BaselineTaken():
                 if item.derivation in self.derivations:
                     self.derivations[item.derivation].take(item)
             case NoteTaken():
                 note = item.note
+                self._zlr.note(note)
                 self._notes.append(
                     {"event": note.event, "t": note.sample / self._fs, "attributes": dict(note.attributes)}
                 )
@@ -58,6 +64,7 @@ class Summary:
             "duration_s": stop / self._fs,
             "gaps": [{"start": start, "stop": end} for start, end in self._gaps],
             "derivations": {name: course.close(stop) for name, course in self.derivations.items()},
+            "zlr": [mapping.entry(record) for record in self._zlr.records()],
             "notes": self._notes,
             "alarms": self._alarms,
             "attributions": list(self._attributions.values()),

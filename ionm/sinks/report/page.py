@@ -16,7 +16,7 @@ import numpy as np
 
 from ionm.events import BaselineTaken, Event
 from ionm.modality import LsrModality
-from ionm.sinks import verdict
+from ionm.sinks import mapping, verdict
 from ionm.sinks.report.case import Case
 from ionm.sinks.report.drawing import CONTROL, STATES
 from ionm.sinks.report.pictures import answers, pictures
@@ -99,6 +99,8 @@ class Report:
             notes=[(n.sample / case.fs, n.event, _attributes(n.attributes)) for n in case.notes],
             baselines=_baselines(case),
             settings=_settings(case, self._heading),
+            zlr=[(record, mapping.sentence(record)) for record in summary["zlr"]],
+            zlr_caveat=mapping.CAVEAT,
             control_colour=CONTROL,
             titrated=case.titrated,
         )
