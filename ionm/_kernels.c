@@ -1165,8 +1165,9 @@ static PyObject *read_row(const Swings *self, const double *x, const stretches *
     PyObject *examples = PyTuple_New(quiet->count), *energies = PyTuple_New(quiet->count);
     PyObject *ranges = PyTuple_New(quiet->count);
     PyObject *copy = shared ? Py_BuildValue("(ndd)", reference, share, control_level) : Py_NewRef(Py_None);
+    PyObject *before = PyBytes_FromStringAndSize((const char *)trace, (Py_ssize_t)sizeof(double) * n);
     PyObject *fields = NULL;
-    if (!weights || !examples || !energies || !ranges || !copy)
+    if (!weights || !examples || !energies || !ranges || !copy || !before)
         goto done;
     for (Py_ssize_t j = 0; j < self->n_decays; j++) {
         low[j] = total_product(trace + self->fit, self->basis + j * self->n_fit, self->n_fit);
@@ -1184,8 +1185,9 @@ static PyObject *read_row(const Swings *self, const double *x, const stretches *
     }
     const double window = turn(band + self->window, self->n_window, low, high).swing;
     if (!PyErr_Occurred())
-        fields = Py_BuildValue("(dOOdOOO)", level, copy, weights, window, examples, energies, ranges);
+        fields = Py_BuildValue("(dOOdOOOO)", level, copy, weights, window, examples, energies, ranges, before);
 done:
+    Py_XDECREF(before);
     Py_XDECREF(weights);
     Py_XDECREF(examples);
     Py_XDECREF(energies);
@@ -1560,8 +1562,8 @@ static PyObject *Background_noise(PyObject *object, PyObject *read)
     Background *self = (Background *)object;
     PyObject *swings, *energies, *ranges, *ignored;
     double window;
-    if (!PyArg_ParseTuple(read, "OOOdO!O!O!", &ignored, &ignored, &ignored, &window, &PyTuple_Type, &swings,
-                          &PyTuple_Type, &energies, &PyTuple_Type, &ranges))
+    if (!PyArg_ParseTuple(read, "OOOdO!O!O!O", &ignored, &ignored, &ignored, &window, &PyTuple_Type, &swings,
+                          &PyTuple_Type, &energies, &PyTuple_Type, &ranges, &ignored))
         return NULL;
     const Py_ssize_t count = PyTuple_Size(energies);
     if (PyTuple_Size(swings) != count || PyTuple_Size(ranges) != count) {
@@ -1654,6 +1656,267 @@ static PyType_Spec background_spec = {
     .slots = background_slots,
 };
 
+/* ---- ionm.detectors.template.Matcher ---- */
+
+#define NU 15.0
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *found_type;
+    Py_ssize_t order, n_nuisance, n_lags, length, start, step;
+    double *whitener;  /* [1][order + 1] */
+    double *nuisance;  /* [n_nuisance][length] */
+    double *shapes;    /* [n_lags][length] */
+    double *costs;     /* [1][n_lags] */
+    double *piece;     /* [length] */
+    double *values;    /* [n_lags] */
+    double *white;     /* of the last trace, [capacity] */
+    Py_ssize_t capacity;
+} Matcher;
+
+/* A vector of float64 into new memory; its length, or -1 with an exception. */
+static Py_ssize_t copy_vector(PyObject *array, double **to)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(array, &view, PyBUF_RECORDS_RO) < 0)
+        return -1;
+    Py_ssize_t n = -1;
+    if (view.ndim != 1 || view.shape[0] < 1 || strcmp(view.format, "d") != 0)
+        PyErr_SetString(PyExc_ValueError, "need a vector of float64");
+    else if ((*to = ALLOCATE(view.shape[0], double)) == NULL)
+        PyErr_NoMemory();
+    else if (PyBuffer_ToContiguous(*to, &view, view.len, 'C') == 0)
+        n = view.shape[0];
+    PyBuffer_Release(&view);
+    return n;
+}
+
+static void Matcher_dealloc(PyObject *object)
+{
+    Matcher *self = (Matcher *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    Py_XDECREF(self->found_type);
+    PyMem_Free(self->whitener);
+    PyMem_Free(self->nuisance);
+    PyMem_Free(self->shapes);
+    PyMem_Free(self->costs);
+    PyMem_Free(self->piece);
+    PyMem_Free(self->values);
+    PyMem_Free(self->white);
+    freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    free_object(object);
+    Py_DECREF(type);
+}
+
+static int fill_matcher(Matcher *self, PyObject *whitener, PyObject *nuisance, PyObject *shapes, PyObject *costs)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(shapes, &view, PyBUF_RECORDS_RO) < 0)
+        return -1;
+    self->length = view.ndim == 2 ? view.shape[1] : 0;
+    PyBuffer_Release(&view);
+    self->found_type = from_module("ionm.detectors.template", "Found");
+    if (self->found_type == NULL)
+        return -1;
+    self->order = copy_vector(whitener, &self->whitener) - 1;
+    if (self->order < 0)
+        return -1;
+    self->n_nuisance = copy_decays(nuisance, self->length, &self->nuisance);
+    self->n_lags = self->n_nuisance < 0 ? -1 : copy_decays(shapes, self->length, &self->shapes);
+    if (self->n_lags < 0)
+        return -1;
+    const Py_ssize_t n_costs = copy_vector(costs, &self->costs);
+    if (n_costs < 0)
+        return -1;
+    if (self->length < 1 || n_costs != self->n_lags || self->start < 0 || self->step < 1) {
+        PyErr_SetString(PyExc_ValueError, "need shapes of at least one bin, as many costs, start >= 0 and step >= 1");
+        return -1;
+    }
+    self->piece = ALLOCATE(self->length, double);
+    self->values = ALLOCATE(self->n_lags, double);
+    if (self->piece == NULL || self->values == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *Matcher_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *whitener, *nuisance, *shapes, *costs;
+    Py_ssize_t start, step;
+    if (kwargs && PyDict_Size(kwargs)) {
+        PyErr_SetString(PyExc_TypeError, "Matcher takes no keywords");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "OOOOnn", &whitener, &nuisance, &shapes, &costs, &start, &step))
+        return NULL;
+    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Matcher *self = (Matcher *)alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->start = start;
+    self->step = step;
+    if (fill_matcher(self, whitener, nuisance, shapes, costs) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+/* The whole trace through the whitener, into self->white; -1 with an exception. */
+static int whiten(Matcher *self, const double *trace, Py_ssize_t n)
+{
+    if (n > self->capacity) {
+        PyMem_Free(self->white);
+        self->capacity = 0;
+        self->white = ALLOCATE(n, double);
+        if (self->white == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        self->capacity = n;
+    }
+    for (Py_ssize_t t = 0; t < n; t++)
+        self->white[t] = self->whitener[0] * trace[t];
+    for (Py_ssize_t delay = 1; delay <= self->order; delay++)
+        for (Py_ssize_t t = delay; t < n; t++)
+            self->white[t] += self->whitener[delay] * trace[t - delay];
+    return 0;
+}
+
+/* One stretch without the nuisance: its energy; self->values hold its match at each lag. */
+static double match(Matcher *self, Py_ssize_t start)
+{
+    const Py_ssize_t n = self->length;
+    memcpy(self->piece, self->white + start, sizeof(double) * (size_t)n);
+    for (Py_ssize_t k = 0; k < self->n_nuisance; k++) {
+        const double *direction = self->nuisance + k * n;
+        take_away(self->piece, total_product(self->piece, direction, n), direction, n);
+    }
+    for (Py_ssize_t l = 0; l < self->n_lags; l++)
+        self->values[l] = total_product(self->piece, self->shapes + l * n, n);
+    return total_product(self->piece, self->piece, n);
+}
+
+/* The best of some values after the lags' costs. */
+static double best_of(const Matcher *self, const double *values, double noise, Py_ssize_t *at)
+{
+    double best = values[0] - self->costs[0] * noise;
+    *at = 0;
+    for (Py_ssize_t l = 1; l < self->n_lags; l++) {
+        const double costed = values[l] - self->costs[l] * noise;
+        if (costed > best) {
+            best = costed;
+            *at = l;
+        }
+    }
+    return best;
+}
+
+static double statistic_of(double matched, double energy, double noise, Py_ssize_t length)
+{
+    const double rest = greater(energy - matched * matched, 0.0);
+    const double level = (NU * noise * noise + rest) / (NU + (double)length);
+    return level > 0.0 ? matched / sqrt(level) : 0.0;
+}
+
+/* The stretches of background from `begin` on, `count` of them: energies and values, then their matches. */
+static PyObject *backgrounds_of(Matcher *self, Py_ssize_t begin, Py_ssize_t count, double past, double *variance)
+{
+    double *energies = ALLOCATE(count * (self->n_lags + 2) + 1, double);
+    if (energies == NULL)
+        return PyErr_NoMemory();
+    double *values = energies + count, *matches = values + count * self->n_lags, sum = 0.0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        energies[i] = match(self, begin + i * self->step);
+        memcpy(values + i * self->n_lags, self->values, sizeof(double) * (size_t)self->n_lags);
+    }
+    for (Py_ssize_t i = 0; i < count; i++)
+        sum += energies[i];
+    const double length = (double)self->length;
+    *variance = count ? sum / (double)count / length : 0.0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const double others = (sum - energies[i]) / (double)(count > 1 ? count - 1 : 1) / length;
+        const double beside = sqrt(greater(past, others));
+        Py_ssize_t at;
+        const double best = best_of(self, values + i * self->n_lags, beside, &at);
+        matches[i] = statistic_of(best, energies[i], beside, self->length);
+    }
+    PyObject *found = floats(matches, count);
+    PyMem_Free(energies);
+    return found;
+}
+
+PyDoc_STRVAR(match_doc, "read(values, background, past)\n\nSee ionm.detectors.template.Matcher.read.");
+
+static PyObject *Matcher_read(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+{
+    Matcher *self = (Matcher *)object;
+    Py_ssize_t first, stop, size;
+    char *bytes;
+    if (wants("read", 3, nargs) < 0 || PyBytes_AsStringAndSize(args[0], &bytes, &size) < 0
+        || !PyArg_Parse(args[1], "(nn)", &first, &stop))
+        return NULL;
+    const double past = PyFloat_AsDouble(args[2]);
+    const Py_ssize_t n = size / (Py_ssize_t)sizeof(double), length = self->length;
+    if (PyErr_Occurred())
+        return NULL;
+    if (first < 0 || stop > n || self->start + length > n) {
+        PyErr_SetString(PyExc_ValueError, "the trace does not fit the template");
+        return NULL;
+    }
+    double *trace = ALLOCATE(n, double); /* bytes need not be aligned */
+    if (trace == NULL)
+        return PyErr_NoMemory();
+    memcpy(trace, bytes, sizeof(double) * (size_t)n);
+    const int failed = whiten(self, trace, n) < 0;
+    PyMem_Free(trace);
+    if (failed)
+        return NULL;
+    const Py_ssize_t begin = first > self->order ? first : self->order;
+    const Py_ssize_t count = stop - length >= begin ? (stop - length - begin) / self->step + 1 : 0;
+    double variance;
+    PyObject *matches = backgrounds_of(self, begin, count, past, &variance);
+    if (matches == NULL)
+        return NULL;
+    const double noise = sqrt(count ? greater(past, variance) : past), energy = match(self, self->start);
+    Py_ssize_t at;
+    const double best = best_of(self, self->values, noise, &at);
+    PyObject *values = floats(self->values, self->n_lags);
+    PyObject *own = count ? PyFloat_FromDouble(variance) : Py_NewRef(Py_None), *fields = NULL;
+    if (values && own)
+        fields = Py_BuildValue("(dOOOndd)", noise, own, matches, values, at, energy > 0.0 ? best * best / energy : 0.0,
+                               statistic_of(best, energy, noise, length));
+    Py_DECREF(matches);
+    Py_XDECREF(values);
+    Py_XDECREF(own);
+    return named(self->found_type, fields);
+}
+
+static PyMethodDef matcher_methods[] = {
+    {"read", (PyCFunction)(void (*)(void))Matcher_read, METH_FASTCALL, match_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(matcher_doc,
+             "Matcher(whitener, nuisance, shapes, costs, start, step)\n\nSee ionm.detectors.template.Matcher.");
+
+static PyType_Slot matcher_slots[] = {
+    {Py_tp_doc, (void *)matcher_doc},
+    {Py_tp_new, (void *)Matcher_new},
+    {Py_tp_dealloc, (void *)Matcher_dealloc},
+    {Py_tp_methods, (void *)matcher_methods},
+    {0, NULL},
+};
+
+static PyType_Spec matcher_spec = {
+    .name = "ionm._kernels.Matcher",
+    .basicsize = sizeof(Matcher),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = matcher_slots,
+};
+
 static PyObject *path_names(void)
 {
     path_type paths[4];
@@ -1705,7 +1968,8 @@ PyMODINIT_FUNC PyInit__kernels(void)
         && (PyModule_AddObjectRef(module, "PATHS", names) < 0 || add_type(module, "Cascade", &cascade_spec) < 0
             || add_type(module, "Swings", &swings_spec) < 0 || add_type(module, "Course", &course_spec) < 0
             || add_type(module, "NullTail", &null_tail_spec) < 0
-            || add_type(module, "Background", &background_spec) < 0)) {
+            || add_type(module, "Background", &background_spec) < 0
+            || add_type(module, "Matcher", &matcher_spec) < 0)) {
         Py_DECREF(module);
         module = NULL;
     }

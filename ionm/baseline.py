@@ -9,6 +9,10 @@ from enum import Enum
 from itertools import pairwise
 from statistics import median
 
+from ionm.detectors.lsr import SHALLOW, Lsr
+from ionm.detectors.recognition import replicates
+from ionm.detectors.template import Trace, learn
+from ionm.detectors.waveform import turn
 from ionm.events import Measurement
 from ionm.quality import bet
 from ionm.stream import Trigger
@@ -26,6 +30,9 @@ for three reproducible sweeps of five, general knowledge, facial.md 1.6)."""
 CERTAIN = math.log(1e4)
 """Evidence, as the logarithm of the odds against noise, for an elicited LSR (our choice: one
 wrong baseline in ten thousand derivations)."""
+
+DOUBTFUL = math.log(20)
+"""Evidence for a common response from which on "not elicited" is not said (our choice: five percent)."""
 
 LARGEST_LIMIT = 100e-6
 """Detection limit above which "not elicited" is not said, in V: most LSRs are 50 to 500 uV
@@ -115,6 +122,8 @@ class Baseline:
         Responses among the valid sweeps.
     interval
         Median time between its stimuli, in samples (annotated, not compared).
+    evidence
+        That its sweeps hold a common response, as the logarithm of the odds against noise.
     """
 
     stimulus: Stimulus
@@ -125,15 +134,18 @@ class Baseline:
     hits: int
     sweeps: int
     interval: float
+    evidence: float
 
 
-def certify(sweeps: Sequence[ValidSweep]) -> Baseline | str:
+def certify(sweeps: Sequence[ValidSweep], test: Lsr) -> Baseline | str:
     """A baseline from the newest valid sweeps, or the reason why they cannot be one.
 
     Parameters
     ----------
     sweeps
         Valid sweeps of one derivation, oldest first; the last `N_SWEEPS` are used.
+    test
+        The test that they passed.
     """
     newest = list(sweeps)[-N_SWEEPS:]
     if len(newest) < N_SWEEPS:
@@ -144,7 +156,9 @@ def certify(sweeps: Sequence[ValidSweep]) -> Baseline | str:
     if len(stimuli) > 1:
         return f"the stimulus varied: {'; '.join(map(str, stimuli))}"
     present = [s.measurement for s in newest if s.measurement.present]
-    evidence = sum(bet(s.measurement.chance) for s in newest)
+    single = math.fsum(bet(s.measurement.chance) for s in newest)
+    common = _common(newest, test)
+    evidence = max(single, common)
     m_present = [
         s.m_control.amplitude for s in newest if s.m_control is not None and s.m_control.amplitude is not None
     ]
@@ -152,12 +166,22 @@ def certify(sweeps: Sequence[ValidSweep]) -> Baseline | str:
     triggers = [s.trigger.sample for s in newest]
     interval = median(b - a for a, b in pairwise(triggers))
     stimulus = stimuli[0]
-    elicited = len(present) >= LEAST_REPLICATES and evidence >= CERTAIN
+    elicited = (len(present) >= LEAST_REPLICATES and single >= CERTAIN) or common >= CERTAIN
     if elicited:
-        amplitude = median(m.amplitude for m in present if m.amplitude is not None)
-        latency = median(m.latency for m in present if m.latency is not None)
-        return Baseline(stimulus, elicited, amplitude, latency, m_amplitude, len(present), N_SWEEPS, interval)
-    if len(present) > 1:
+        amplitudes = [m.amplitude for m in present if m.amplitude is not None]
+        latencies = [m.latency for m in present if m.latency is not None]
+        return Baseline(
+            stimulus,
+            elicited,
+            median(amplitudes) if amplitudes else None,
+            median(latencies) if latencies else None,
+            m_amplitude,
+            len(present),
+            N_SWEEPS,
+            interval,
+            evidence,
+        )
+    if len(present) > 1 or common >= DOUBTFUL:
         return f"weak: a response in {len(present)} of {N_SWEEPS} sweeps"
     limit = median(s.measurement.detection_limit or 0.0 for s in newest)
     if limit > LARGEST_LIMIT:
@@ -166,4 +190,19 @@ def certify(sweeps: Sequence[ValidSweep]) -> Baseline | str:
         return "no LSR, and no M-control to show that the stimulus arrived"
     if len(m_present) < SOUND_M * len(newest):
         return f"no LSR, and the M-control answered in {len(m_present)} of {N_SWEEPS} sweeps only"
-    return Baseline(stimulus, elicited, None, None, m_amplitude, len(present), N_SWEEPS, interval)
+    return Baseline(stimulus, elicited, None, None, m_amplitude, len(present), N_SWEEPS, interval, evidence)
+
+
+def _common(sweeps: Sequence[ValidSweep], test: Lsr) -> float:
+    """Evidence for a response that all sweeps have in common, large enough to be one."""
+    traces = [s.measurement.trace for s in sweeps if isinstance(s.measurement.trace, Trace)]
+    if len(traces) < len(sweeps):
+        return 0.0
+    evidence = replicates(traces, test.alpha)
+    if evidence < DOUBTFUL:
+        return evidence
+    template = learn(traces)
+    found = turn(template.response) if template is not None else None
+    if found is None or found.swing < test.floor or found.prominence < SHALLOW * found.swing:
+        return 0.0
+    return evidence

@@ -73,6 +73,8 @@ class LsrJudge:
         for branch in self._branches.values():
             if note.event == "baseline" and note.attributes.get("modality", MODALITY) == MODALITY:
                 events += branch.take_baseline(note.accepted, "note/baseline")
+            elif note.event in ("bolus", "relaxant", "tof"):
+                events += branch.drug(note)
             elif note.event in ("cautery-on", "cautery-off"):
                 on = note.event == "cautery-on"
                 events += branch.mark(ArtefactMark(note.accepted, "note", "cautery", on))
@@ -94,10 +96,12 @@ class LsrJudge:
             if derivation.role == "m_control":
                 control = measurement
         for row, ((derivation, branch), measurement) in enumerate(zip(rows, fact.measurements, strict=True)):
-            shown, percent = measurement, None
+            shown, percent, above = measurement, None, False
             verdicts: list[Event] = []
             if branch is not None:
-                shown, percent, verdicts = branch.sweep(fact.sample, trigger, stimulus, measurement, control)
+                shown, percent, above, verdicts = branch.sweep(
+                    fact.sample, trigger, stimulus, measurement, control
+                )
             elif derivation.role == "m_control":
                 percent = self._percent_of_m(trigger.site, measurement)
             events.append(
@@ -113,7 +117,7 @@ class LsrJudge:
                     percent,
                     sweep,
                     row,
-                    branch is not None and branch.above,
+                    above,
                 )
             )
             events += verdicts

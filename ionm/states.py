@@ -14,7 +14,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from enum import StrEnum
+from statistics import NormalDist
 
 from ionm.quality import bet
 
@@ -80,79 +82,150 @@ def grade(percent: float, limit_percent: float, now: State) -> State:
     return State.PRESENT
 
 
-class Loss:
-    """Sequential test for "the LSR is gone", from misses in a row.
+class Outcome(StrEnum):
+    """What a test for loss says after a sweep."""
 
-    Each sweep without a response multiplies the odds for absence by the chance of a miss when
-    it is gone over that when it is there; a response divides them; they never fall below one
-    (Page's cumulative sum: Page ES, Biometrika 1954;41:100-15). How often a present LSR misses
-    is learnt from the patient, so an intermittent LSR needs more misses before it is called
-    absent.
+    OPEN = "open"
+    LOST = "lost"
+    WEAKER = "weaker"
+
+
+class Loss:
+    """Sequential test for "the LSR is gone".
+
+    Each sweep has a score: its match in standard deviations of matches of the background. Three
+    explanations are weighed, from the first sweep on that speaks for a loss:
+
+    - gone: N(0, 1), or once in `RARE` N(0, `WILD`^2), the background's own likeness of a response;
+    - there as before: the LSR misses with a probability learnt from this patient, else
+      N(m, 1 + (`SPREAD` m)^2) with m the score that its present size would have in this sweep's noise;
+    - there, but weaker: the same with `WEAK` m, without misses.
+
+    It is gone once "gone" is `THRESHOLD` times likelier than "as before" *and* `AGAINST_WEAK` times likelier
+    than "weaker" (Page's cumulative sum: Page ES, Biometrika 1954;41:100-15). An LSR that answered weakly
+    from some sweep on is no loss: its new size is then what is expected.
 
     Parameters
     ----------
-    hits, sweeps
-        Sweeps with a response, and all valid ones, at the baseline.
-    alpha
-        Chance of calling noise a response, per sweep.
+    baseline
+        Score and expected score of the baseline's sweeps: they teach how often this LSR misses.
     """
 
-    THRESHOLD = math.log(5e3)
-    """False losses come at most once in about this many sweeps, in natural logarithms of odds, if
-    misses are independent: three misses of an LSR seen in 20 of 20 sweeps, eight of one seen in 14."""
+    THRESHOLD = math.log(1e4)
+    """False losses come at most once in about this many sweeps, if misses are independent and as frequent as
+    believed: three clear misses of an LSR that never missed in the baseline's twenty sweeps."""
 
-    STEADIEST = 0.96
-    """Highest rate of responses that is believed: however steady, an LSR is not called absent before
-    three misses in a row (house rules ask for three of five sweeps, general knowledge)."""
+    AGAINST_WEAK = math.log(20)
+    """Odds against an LSR that fell to less than half, which is rarer than one that went (our choice)."""
+
+    WEAKER = math.log(1e3)
+    """Odds for "weaker" against "as before" from which the LSR's size is learnt anew (our choice)."""
+
+    SPREAD = 0.3
+    """Coefficient of variation of a present LSR (general knowledge: needle recordings vary by 10 to 30 %)."""
+
+    WEAK = 0.4
+
+    RARE, WILD = 0.05, 3.0
+    """Tail of the matches in sparse motor units: one in a hundred beyond 4, one in a thousand beyond 6."""
+
+    STEADIEST = 0.02
+    """Rarest misses that are believed (our choice: one in fifty sweeps)."""
 
     MOST = 100  # sweeps in which the rate of misses is learnt; older ones fade
 
-    def __init__(self, hits: int, sweeps: int, alpha: float) -> None:
-        self._hits, self._sweeps = float(hits), float(sweeps)
-        self._alpha = alpha
-        self._misses = 0  # since the last response
+    def __init__(self, baseline: Sequence[tuple[float, float]] = ()) -> None:
+        self._missed, self._sweeps = 0.5, 1.0  # Jeffreys' prior
+        self._pending: list[tuple[float, float]] = []
+        for _ in range(3):  # the rate decides what was a miss, and the misses decide the rate
+            shares = [self._share(score, expected) for score, expected in baseline]
+            self._missed, self._sweeps = 0.5 + math.fsum(shares), 1.0 + len(shares)
         self.odds = 0.0
+        self.against_weak = 0.0
         self.since: int | None = None
 
-    def _rate(self) -> float:
-        return min(self.STEADIEST, (self._hits + 1) / (self._sweeps + 2))  # Laplace's rule of succession
+    def push(self, score: float, expected: float, trigger: int) -> Outcome:
+        """Take one valid sweep.
 
-    def push(self, present: bool, p_value: float, trigger: int) -> bool:  # noqa: FBT001
-        """Take one valid sweep; True once the test decides for absence.
-
-        A response shows that the LSR was there all along: it and the misses before it teach how
-        often this LSR misses.
+        A sweep that shows the LSR tells that it was there all along: what came before teaches how often it
+        misses.
         """
-        rate = self._rate()
-        if present:
-            if self.odds > 0.0:
-                self.odds += math.log(self._alpha / rate)
-            self._learn(self._misses)
-        elif self.since is None:
+        gone, before, weaker = self.likelihoods(score, expected)
+        odds = self.odds + gone - before
+        self._pending.append((score, expected))
+        if odds <= 0.0:
+            self._learn()
+            return Outcome.OPEN
+        if self.since is None:
             self.since = trigger
-        if not present and not self._alpha <= p_value <= DOUBT * self._alpha:
-            self._misses += 1
-            self.odds += math.log((1 - self._alpha) / (1 - rate))
-        if present and self.odds <= 0.0:
-            self.odds, self.since = 0.0, None
-        return self.odds >= self.THRESHOLD
+        self.odds = odds
+        self.against_weak += gone - weaker
+        if odds - self.against_weak > self.WEAKER and self.against_weak < 0:
+            return Outcome.WEAKER
+        lost = odds >= self.THRESHOLD and self.against_weak >= self.AGAINST_WEAK
+        return Outcome.LOST if lost else Outcome.OPEN
 
-    def _learn(self, misses: int) -> None:
-        self._hits += 1
-        self._sweeps += 1 + misses
+    @property
+    def weighed(self) -> int:
+        """Sweeps since the first that speaks for a loss."""
+        return len(self._pending)
+
+    def _rate(self) -> float:
+        more = math.sqrt(max(self._missed - 1.0, 0.0))  # of few misses the rate may be higher
+        return min(max(self.STEADIEST, (self._missed + more) / self._sweeps), 0.9)
+
+    def likelihoods(self, score: float, expected: float) -> tuple[float, float, float]:
+        """Of one sweep: logarithms of the likelihoods of "gone", "as before" and "weaker"."""
+        rare = math.log(self.RARE)
+        gone = _mixed(
+            math.log(1 - self.RARE) + _normal(score, 0.0, 1.0), rare + _normal(score, 0.0, self.WILD**2)
+        )
+        rate = self._rate()
+        there = _normal(min(score, expected), expected, 1 + (self.SPREAD * expected) ** 2)  # or larger
+        before = _mixed(math.log(rate) + gone, math.log(1 - rate) + there)
+        low = self.WEAK * expected
+        return gone, before, _normal(score, low, 1 + (self.SPREAD * low) ** 2)
+
+    def _share(self, score: float, expected: float) -> float:
+        """Chance that a sweep was a miss, if the LSR is there."""
+        gone, before, _ = self.likelihoods(score, expected)
+        return min(1.0, self._rate() * math.exp(gone - before))
+
+    def _learn(self) -> None:
+        for score, expected in self._pending:
+            share = self._share(score, expected)
+            self._missed, self._sweeps = self._missed + share, self._sweeps + 1
         if self._sweeps > self.MOST:
             fade = self.MOST / self._sweeps
-            self._hits, self._sweeps = self._hits * fade, self._sweeps * fade
-        self._misses = 0
+            self._missed, self._sweeps = self._missed * fade, self._sweeps * fade
+        self.clear()
 
     def clear(self) -> None:
-        """Forget the misses so far (after a hold)."""
-        self.odds, self.since, self._misses = 0.0, None, 0
+        """Forget what speaks for a loss (after a hold)."""
+        self.odds, self.against_weak, self.since = 0.0, 0.0, None
+        self._pending.clear()
 
 
-DOUBT = 5.0
-"""A sweep without a response whose p-value lies between alpha and so many times alpha speaks neither for
-nor against (our choice). Below alpha it shows a swing too small to be a response: a miss."""
+def _normal(x: float, mean: float, variance: float) -> float:
+    """Logarithm of the normal density, without its constant."""
+    return -0.5 * ((x - mean) ** 2 / variance + math.log(variance))
+
+
+def _mixed(a: float, b: float) -> float:
+    """Logarithm of the sum of two numbers given as logarithms."""
+    return max(a, b) + math.log1p(math.exp(-abs(a - b)))
+
+
+SUREST = 1e-12
+"""Smallest chance that is turned into a score, and its distance from one."""
+
+
+def score(chance: float) -> float:
+    """The score of a p-value: standard normal in noise alone."""
+    return _NORMAL.inv_cdf(1.0 - min(max(chance, SUREST), 1 - 1e-3))
+
+
+_NORMAL = NormalDist()
 
 
 class Return:

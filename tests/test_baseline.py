@@ -4,9 +4,11 @@ import pytest
 
 from ionm.baseline import Baseline, Stimulus, Strength, ValidSweep, certify
 from ionm.events import Measurement
+from ionm.protocol import load
 from ionm.stream import Trigger
 
 UV = 1e-6
+TEST = load("mvd-hfs").modality().response
 
 
 def sweeps(*sizes, m=1000.0, limit=20.0, p_value=2e-4, **attributes):
@@ -22,7 +24,7 @@ def sweeps(*sizes, m=1000.0, limit=20.0, p_value=2e-4, **attributes):
 
 
 def test_twenty_responses_are_an_elicited_baseline_of_their_medians():
-    found = certify(sweeps(*range(101, 121)))
+    found = certify(sweeps(*range(101, 121)), TEST)
 
     assert isinstance(found, Baseline)
     assert found.elicited
@@ -34,11 +36,11 @@ def test_twenty_responses_are_an_elicited_baseline_of_their_medians():
 
 
 def test_only_the_newest_twenty_count():
-    assert certify(sweeps(*([900] * 15), *([100] * 20))).amplitude == pytest.approx(100 * UV)
+    assert certify(sweeps(*([900] * 15), *([100] * 20)), TEST).amplitude == pytest.approx(100 * UV)
 
 
 def test_missing_responses_do_not_pull_the_median_down():
-    found = certify(sweeps(*([100, None] * 10)))
+    found = certify(sweeps(*([100, None] * 10)), TEST)
 
     assert (found.hits, found.amplitude) == (10, pytest.approx(100 * UV))
 
@@ -56,11 +58,11 @@ def test_missing_responses_do_not_pull_the_median_down():
     ],
 )
 def test_sweeps_that_are_no_baseline_are_refused_with_their_reason(given, says):
-    assert certify(given) == says
+    assert certify(given, TEST) == says
 
 
 def test_silence_under_a_sound_m_control_is_a_baseline_without_an_lsr():
-    found = certify(sweeps(*([None] * 19), 30))
+    found = certify(sweeps(*([None] * 19), 30), TEST)
 
     assert not found.elicited
     assert (found.amplitude, found.latency, found.hits) == (None, None, 1)

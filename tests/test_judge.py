@@ -324,7 +324,7 @@ def test_the_grade_follows_the_reduction_from_baseline(case, percent, state):
 
 
 def test_near_absent_only_while_13_5_percent_of_baseline_exceeds_the_detection_limit(case):
-    case.sweeps(10, 26.0, limit=28.0)  # 14 % of 200 uV
+    case.sweeps(10, 26.0, limit=61.0)  # of five sweeps together: 13.6 % of 200 uV
 
     assert case.state == "REDUCED"
 
@@ -381,7 +381,7 @@ def test_absent_comes_by_misses_in_a_row_and_prints_its_detection_limit(case):
     assert change.state == "ABSENT"
     assert change.since == 21_000
     assert change.percent_of_baseline is None
-    assert change.detection_limit_percent == pytest.approx(10.0)
+    assert change.detection_limit_percent == pytest.approx(10.0 / 3**0.5)  # of three sweeps of 10 % each
 
 
 def test_one_or_two_misses_of_a_steady_lsr_are_not_yet_absent(case):
@@ -422,12 +422,6 @@ def test_an_lsr_that_becomes_intermittent_is_learnt_and_not_called_absent():
     assert "ABSENT" not in faded.states
 
     assert misses_until_absent(faded) > misses_until_absent(steady)
-
-
-def test_a_doubtful_sweep_speaks_neither_for_nor_against(case):
-    case.sweeps(30, None, p=0.03)
-
-    assert "ABSENT" not in case.states
 
 
 def test_reappeared_follows_only_absent_and_leaves_only_to_absent(absent):
@@ -685,21 +679,22 @@ def test_no_stimulus_after_a_time_at_higher_current_still_comes_after_ten_second
 
 
 def test_noise_is_held_when_the_detection_limit_exceeds_half_the_baseline(case):
-    assert not kinds(case.sweeps(5, 200.0, limit=98.0), Hold)
+    # fifteen sweeps together see a quarter of what one sees
+    assert not kinds(case.sweeps(5, 200.0, limit=385.0), Hold)
 
-    (hold,) = kinds(case.sweeps(5, None, limit=102.0), Hold)
+    (hold,) = kinds(case.sweeps(5, None, limit=390.0), Hold)
 
     assert (hold.active, hold.reason) == (True, "noise")
     assert "ABSENT" not in case.states
 
 
 def test_noise_is_released_when_an_absence_can_be_seen_again(case):
-    case.sweeps(5, 200.0, limit=150.0)
+    case.sweeps(5, 200.0, limit=400.0)
     assert case.reasons == ("noise",)
-    case.sweeps(5, 200.0, limit=90.0)
+    case.sweeps(5, 200.0, limit=320.0)
     assert case.reasons == ("noise",)
 
-    case.sweeps(5, 200.0, limit=70.0)
+    case.sweeps(5, 200.0, limit=300.0)
 
     assert case.reasons == ()
 

@@ -7,18 +7,7 @@ import numpy as np
 import pytest
 
 from ionm.quality import bet
-from ionm.states import GRADES, TRANSITIONS, Loss, Return, State, grade
-
-ALPHA = 0.01
-
-
-def feed(test, presents, p=0.6):
-    """Sweeps until the test decides; how many it took, or None."""
-    for n, present in enumerate(presents, 1):
-        if test.push(present, 1e-8 if present else p, n):
-            return n
-    return None
-
+from ionm.states import GRADES, TRANSITIONS, Loss, Outcome, Return, State, grade, score
 
 # grades
 
@@ -57,62 +46,115 @@ def test_a_grade_is_always_one_the_table_allows():
 # loss
 
 
-@pytest.mark.parametrize(("hits", "misses"), [(20, 3), (14, 8)])
-def test_the_misses_that_the_documentation_names_decide(hits, misses):
-    assert feed(Loss(hits, 20, ALPHA), [False] * 50) == misses
+def feed(test, scores, expected=10.0):
+    """Sweeps until the test decides; how many it took, or None."""
+    for n, found in enumerate(scores, 1):
+        if test.push(found, expected, n) is Outcome.LOST:
+            return n
+    return None
+
+
+def steady(n=20, expected=10.0):
+    """A test taught by a baseline without a miss."""
+    return Loss([(expected, expected)] * n)
+
+
+def test_three_clear_misses_of_an_lsr_that_never_missed_decide():
+    assert feed(steady(), [0.0] * 10) == 3
+
+
+def test_the_odds_of_one_miss_are_those_of_the_model():
+    """Closed form: gone is N(0, 1), or N(0, 9) once in twenty; there is a miss, or N(10, 10)."""
+    loss = steady()
+    normal = lambda x, mean, var: math.exp(-0.5 * (x - mean) ** 2 / var) / math.sqrt(var)  # noqa: E731
+    gone = 0.95 * normal(0.5, 0, 1) + 0.05 * normal(0.5, 0, 9)
+    rate = 0.5 / 21  # Jeffreys: no miss in twenty sweeps
+
+    loss.push(0.5, 10.0, 1)
+
+    assert loss.odds == pytest.approx(
+        math.log(gone / (rate * gone + (1 - rate) * normal(0.5, 10, 10))), abs=1e-3
+    )
+
+
+def test_the_weaker_the_lsr_the_more_misses_are_needed():
+    needed = [feed(steady(expected=m), [0.0] * 200, m) for m in (10.0, 6.0, 4.0, 3.0, 2.0)]
+
+    assert all(a <= b for a, b in pairwise(needed))
+    assert needed[0] < needed[-1] <= 40
 
 
 def test_the_rarer_the_responses_the_more_misses_are_needed():
-    needed = [feed(Loss(hits, 20, ALPHA), [False] * 500) for hits in range(20, 4, -1)]
+    needed = [
+        feed(Loss([(10.0, 10.0)] * hits + [(0.0, 10.0)] * (20 - hits)), [0.0] * 500)
+        for hits in range(20, 8, -1)
+    ]
 
     assert all(a <= b for a, b in pairwise(needed))
     assert needed[0] < needed[-1]
 
 
 def test_misses_are_dated_from_the_first():
-    loss = Loss(20, 20, ALPHA)
-    feed(loss, [True] * 5 + [False] * 3)
+    loss = steady()
+    feed(loss, [10.0] * 5 + [0.0] * 3)
 
     assert loss.since == 6
 
 
 def test_a_response_takes_misses_back():
-    loss = Loss(20, 20, ALPHA)
-    assert feed(loss, [False, True, True] * 40) is None
+    loss = steady()
+    assert feed(loss, [0.0, 10.0, 10.0] * 40) is None
     assert (loss.odds, loss.since) == (0.0, None)
 
 
-def test_doubtful_misses_do_not_count():
-    assert feed(Loss(20, 20, ALPHA), [False] * 100, p=4.9 * ALPHA) is None
-    assert feed(Loss(20, 20, ALPHA), [False] * 100, p=5.1 * ALPHA) == 3
+def test_an_lsr_that_fell_to_a_third_is_there_as_before():
+    assert feed(steady(), [3.5] * 100) is None
+
+
+def test_an_lsr_that_fell_to_a_quarter_is_weaker_and_not_lost():
+    loss = steady()
+    outcomes = [loss.push(2.5, 10.0, n) for n in range(1, 20)]
+
+    assert Outcome.WEAKER in outcomes
+    assert Outcome.LOST not in outcomes
 
 
 def test_a_hold_drops_the_misses_so_far():
-    loss = Loss(20, 20, ALPHA)
-    feed(loss, [False, False])
+    loss = steady()
+    feed(loss, [0.0, 0.0])
     loss.clear()
 
-    assert feed(loss, [False, False]) is None
+    assert feed(loss, [0.0, 0.0]) is None
 
 
-@pytest.mark.parametrize("rate", [0.98, 0.9, 0.7])
+@pytest.mark.parametrize("rate", [0.0, 0.02, 0.1, 0.3])
 def test_false_losses_of_an_lsr_as_intermittent_as_at_its_baseline_are_rare(rate):
-    """Once in 2000 sweeps on average at most, if misses are independent; 20 baselines, 1000 sweeps each."""
+    """At most once in ten thousand sweeps, if misses are independent: 20 baselines, 2000 sweeps each."""
     rng = np.random.default_rng(7)
     false = 0
     for _ in range(20):
-        loss = Loss(int(rng.binomial(20, rate)), 20, ALPHA)
-        for present in rng.random(1000) < rate:
-            if loss.push(bool(present), 1e-8 if present else 0.6, 0):
+        missed = rng.random(2020) < rate
+        scores = np.where(missed, rng.standard_normal(2020), 8 + 2 * rng.standard_normal(2020))
+        loss = Loss([(float(s), 8.0) for s in scores[:20]])
+        for found in scores[20:]:
+            if loss.push(float(found), 8.0, 0) is Outcome.LOST:
                 false += 1
                 loss.clear()
 
-    assert false <= 10 + 3 * math.sqrt(10)
+    assert false <= 4 + 3 * math.sqrt(4)
 
 
-@pytest.mark.parametrize("rate", [1.0, 0.9, 0.7])
-def test_a_loss_is_found_within_twelve_sweeps(rate):
-    assert feed(Loss(round(20 * rate), 20, ALPHA), [False] * 50) <= 12
+@pytest.mark.parametrize(("missing", "most"), [(0, 3), (2, 6), (6, 20)])
+def test_a_loss_is_found_within_so_many_sweeps(missing, most):
+    loss = Loss([(10.0, 10.0)] * (20 - missing) + [(0.0, 10.0)] * missing)
+
+    assert feed(loss, [0.0] * 50) <= most
+
+
+def test_a_score_is_the_normal_quantile_of_its_chance():
+    assert score(0.01) == pytest.approx(2.3263, abs=1e-4)
+    assert score(0.0) == score(1e-12) < 8
+    assert score(1.0) == pytest.approx(-3.0902, abs=1e-4)
 
 
 # the way back

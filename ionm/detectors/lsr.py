@@ -29,6 +29,7 @@ from ionm.compiled import fastest
 from ionm.detectors.background import TINY, Background
 from ionm.detectors.swing import Geometry, Reading, Swings
 from ionm.detectors.tail import Tail
+from ionm.detectors.template import Grid, Trace
 from ionm.detectors.waveform import Course, whole
 from ionm.errors import SetupError
 from ionm.events import Measurement, Sweep
@@ -140,7 +141,22 @@ class RunningLsr:
         times = np.arange(self._needed.start - zero, self._needed.stop - zero, dtype=np.float64) / fs
         lead = layout.columns(spec.window).start - self._needed.start
         self._swings = fastest(Swings)(geometry)
-        self._course = fastest(Course)(self._needed, lead, round(spec.phase * fs), tail.decays(times))
+        decays = tail.decays(times)
+        self._course = fastest(Course)(self._needed, lead, round(spec.phase * fs), decays)
+        self._grid = Grid(
+            geometry.bin / fs,
+            (zero - geometry.offset) / geometry.bin,
+            geometry.n_bins,
+            geometry.fit,
+            geometry.window,
+            spec.taus,
+            geometry.bin,
+            self._needed,
+            self._begin,
+            decays,
+            # the same on the needed columns alone
+            fastest(Course)(slice(0, times.size), lead, round(spec.phase * fs), decays),
+        )
         self._whole = fastest(whole)
         self._stretches = [_stretch(background, geometry, layout) for background in spec.background]
         self._backgrounds = [fastest(Background)() for _ in layout.rows]
@@ -169,11 +185,11 @@ class RunningLsr:
                 break
         reads = self._swings.read(sweep.data, bins, reference)
         return [
-            Measurement(None, reason=reason) if reason is not None else self._judge(sweep, i, read)
+            Measurement(None, reason=reason) if reason is not None else self._judge(sweep, i, read, bins)
             for i, (reason, read) in enumerate(zip(why, reads, strict=True))
         ]
 
-    def _judge(self, sweep: Sweep, i: int, read: Reading) -> Measurement:
+    def _judge(self, sweep: Sweep, i: int, read: Reading, bins: tuple[int, int, int]) -> Measurement:
         background, share, alpha, floor = (
             self._backgrounds[i],
             self._share,
@@ -188,8 +204,19 @@ class RunningLsr:
         # a response of this size is found in every second sweep, in one of three nine times in ten
         limit = max(floor, background.threshold(alpha, share) * noise / PASS)
         present, amplitude, latency, peak_latency = False, None, None, None
+        row = self._layout.rows[i]
+        first, width, count = bins
+        trace = Trace(
+            self._grid,
+            read.trace,
+            (first, first + width * count),
+            sweep.data,
+            row,
+            read.level,
+            read.copy,
+            read.weights,
+        )
         if p_value < alpha:
-            row = self._layout.rows[i]
             shape = self._course.shape(
                 sweep.data, row, read.level, read.copy, read.weights, background.reach()
             )
@@ -198,7 +225,9 @@ class RunningLsr:
             if size >= floor and prominence >= max(floor / 2, SHALLOW * swing):
                 present, amplitude = True, size
                 latency, peak_latency = begin / self._fs + self._begin, peak / self._fs + self._begin
-        return Measurement(present, amplitude, latency, peak_latency, statistic, p_value, noise, limit)
+        return Measurement(
+            present, amplitude, latency, peak_latency, statistic, p_value, noise, limit, trace=trace
+        )
 
 
 NO_BACKGROUND = (0, 1, 0)

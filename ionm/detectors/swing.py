@@ -72,6 +72,8 @@ class Reading(NamedTuple):
     swings, energies, ranges
         Of each stretch of background: the same swing (V), mean square in the band (V^2),
         peak to peak of the cleaned trace (V).
+    trace
+        The row in bins, level and without the copy of the M-control, tails still in it: 8 bytes each, in V.
     """
 
     level: float
@@ -81,6 +83,7 @@ class Reading(NamedTuple):
     swings: tuple[float, ...]
     energies: tuple[float, ...]
     ranges: tuple[float, ...]
+    trace: bytes
 
 
 class Swings:
@@ -132,6 +135,7 @@ class Swings:
                 if 0 < abs(share) <= MAX_CROSSTALK:
                     trace = trace - share * m
                     copy = reference, share, m_level
+            before = trace.tobytes()
             weights = tuple(total(trace[g.fit] * decay) for decay in g.basis)
             for weight, decay in zip(weights, g.decays, strict=True):
                 trace = trace - weight * decay
@@ -145,6 +149,7 @@ class Swings:
                     tuple(turn(band[stretch]).swing for stretch in stretches),
                     tuple(total(band[stretch] * band[stretch]) / width for stretch in stretches),
                     tuple(float(trace[stretch].max() - trace[stretch].min()) for stretch in stretches),
+                    before,
                 )
             )
         return tuple(found)

@@ -177,7 +177,7 @@ def test_the_tail_of_chance_is_learnt_to_the_same_bits(capacity, batches, value)
 def reading(*stretches):
     """A reading with a background of (prominence, energy, range)."""
     prominences, energies, ranges = zip(*stretches, strict=True) if stretches else ((), (), ())
-    return Reading(0.0, None, (), 0.0, tuple(prominences), tuple(energies), tuple(ranges))
+    return Reading(0.0, None, (), 0.0, tuple(prominences), tuple(energies), tuple(ranges), b"")
 
 
 SIZES = st.one_of(st.just(0.0), st.floats(1e-20, 1e-3), st.floats(1e-6, 1e3))

@@ -1,0 +1,227 @@
+"""Whether the patient's own response is in a sweep: the template's match against its own background.
+
+The match of the search window is set against that of stretches without a response, of this sweep and
+of those before it, just as `ionm.detectors.lsr` does for a response of unknown form; both chances are
+joined, so that a response that came back in another form is still seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ionm.compiled import fastest
+from ionm.detectors.background import MEMORY, TINY
+from ionm.detectors.template import LAGS, STEP, Found, Matcher, Template, Trace, learn
+from ionm.events import Measurement
+from ionm.quality import NullTail, bet
+from ionm.stream import Samples
+
+KNOWN = 0.9
+"""Share of the false alarms that is granted to the template; the rest is for other forms (our choice)."""
+
+ALIKE = 0.5
+"""Share of a sweep's energy in the window that the template explains where its amplitude is the template's
+(our choice: below it the response has another form, and is measured by itself)."""
+
+OFFSET = 10.0
+"""Added to a match before its chance is read off a Pareto tail. This is nearly an exponential one; matches in
+white noise, dense EMG, sparse motor units and heavy tails fall off somewhat faster (our choice)."""
+
+SMALLEST = 0.1
+"""Least that is remembered of a match: far below the middle."""
+
+LEAST_SPREAD = 0.7
+"""Smallest standard deviation of matches that is believed; in white noise it is about one."""
+
+NULLS = 512
+"""Stretches of background that are remembered: some twenty sweeps."""
+
+
+class Recognition:
+    """The template of one derivation with its memory: what its background looks like to the template.
+
+    Parameters
+    ----------
+    template
+        What is searched for.
+    traces
+        The sweeps from which it was learnt.
+    alpha
+        Chance of calling noise a response, per sweep.
+    """
+
+    def __init__(self, template: Template, traces: Sequence[Trace], alpha: float) -> None:
+        self._template = template
+        self._matcher = fastest(Matcher)(
+            template.whitener,
+            template.nuisance,
+            template.shapes,
+            template.costs,
+            template.grid.reach.start,
+            max(1, round(STEP / template.grid.bin)),
+        )
+        self._alpha = alpha
+        self._null = fastest(NullTail)(NULLS)
+        self._variances: deque[float] = deque(maxlen=MEMORY)
+        self._past = 0.0
+        self._middles: deque[float] = deque(maxlen=MEMORY)  # of the matches in the background
+        self._spreads: deque[float] = deque(maxlen=MEMORY)
+        ideal = _Ideal(template, traces)
+        self.amplitude, self.onset, self.peak = ideal.amplitude, ideal.onset, ideal.peak
+        self._onset_error = ideal.onset_error
+        near = float(template.shapes[len(template.lags) // 2] @ template.shapes[len(template.lags) // 2 + 1])
+        self._curvature = max(2 * (1 - near), 1e-6) / template.grid.bin**2  # of a match of 1, in 1/s^2
+        for trace in traces:
+            self._match(trace)
+
+    def judge(self, free: Measurement, trace: Trace) -> Measurement:
+        """One sweep's measurement by the template, joined with that of the template-free test."""
+        found = self._match(trace)
+        noise, statistic = found.noise, found.statistic
+        if noise <= TINY:
+            return free
+        template = self._template
+        best = found.best
+        own = self._null.p_value(statistic + OFFSET)
+        p_value = min(1.0, own / KNOWN, free.chance / (1 - KNOWN))
+        lag, value = _parabola(found.values, best)
+        volts = self.amplitude / (template.sizes[best] * template.scale)  # of one unit of match
+        error = noise * volts
+        shown = Measurement(
+            p_value < self._alpha,
+            statistic=statistic,
+            p_value=p_value,
+            noise=error,
+            detection_limit=max(self._null.threshold(self._alpha * KNOWN) - OFFSET, 1.0) * error,
+            amplitude_error=error,
+            estimate=value * volts,
+            trace=trace,
+        )
+        if not shown.present:
+            return replace(shown, amplitude_error=None)
+        alike = found.alike > ALIKE or value * volts > 0.5 * (free.amplitude or 0.0)
+        if free.present and not (own < self._alpha and alike):
+            return replace(
+                shown,
+                amplitude=free.amplitude,
+                latency=free.latency,
+                peak_latency=free.peak_latency,
+                amplitude_error=None,
+            )
+        later = (template.lags[0] + lag) * template.grid.bin
+        late = noise / (value * math.sqrt(self._curvature)) if value > 0 else LAGS
+        return replace(
+            shown,
+            amplitude=value * volts,
+            latency=self.onset + later,
+            peak_latency=self.peak + later,
+            latency_error=math.hypot(min(late, LAGS), self._onset_error),
+        )
+
+    def unexpected(self, trace: Trace) -> float:
+        """Chance of as good a match in noise alone."""
+        found = self._match(trace)
+        return self._null.p_value(found.statistic + OFFSET) if found.noise > TINY else 1.0
+
+    def score(self, measurement: Measurement) -> float:
+        """A sweep's match as a standard score: about standard normal without a response."""
+        return self._standard(measurement.statistic or 0.0)
+
+    def expected(self, amplitude: float, error: float) -> float:
+        """The score of a response of this amplitude in a sweep where its error is this."""
+        return self._standard(amplitude / error)
+
+    def _standard(self, statistic: float) -> float:
+        if not self._middles:
+            return statistic
+        middle = math.fsum(self._middles) / len(self._middles)
+        return (statistic - middle) / max(math.fsum(self._spreads) / len(self._spreads), LEAST_SPREAD)
+
+    def _match(self, trace: Trace) -> Found:
+        """One trace; what it shows of the background is remembered."""
+        found = self._matcher.read(trace.values, trace.background, self._past)
+        if found.variance is not None:
+            self._null.extend([max(match + OFFSET, SMALLEST) for match in found.matches])
+            ordered = sorted(found.matches)
+            middle = ordered[len(ordered) // 2]
+            self._middles.append(middle)
+            self._spreads.append(ordered[(84 * len(ordered)) // 100] - middle)
+            self._variances.extend((found.variance,) * (1 if self._variances else MEMORY))
+            self._past = sorted(self._variances)[3 * MEMORY // 4]
+        return found
+
+
+def replicates(traces: Sequence[Trace], alpha: float) -> float:
+    """Evidence that sweeps hold a common response, as the logarithm of the odds against noise.
+
+    A template learnt from every other sweep must find itself in those between, and the reverse. Each half
+    is a test of its own, of bets that noise alone wins on average nothing (`ionm.quality.bet`); their
+    mean is one, too.
+    """
+    gains = []
+    for known, asked in ((traces[::2], traces[1::2]), (traces[1::2], traces[::2])):
+        template = learn(known)
+        if template is None:
+            return 0.0
+        half = Recognition(template, known, alpha)
+        gains.append(math.fsum(bet(half.unexpected(trace)) for trace in asked))
+    most = max(gains)
+    return most + math.log(math.fsum(math.exp(gain - most) for gain in gains) / len(gains))
+
+
+class _Ideal:
+    """The response of the baseline at the full rate: the mean of the sweeps that hold it."""
+
+    def __init__(self, template: Template, traces: Sequence[Trace]) -> None:
+        grid = template.grid
+        held = [(t, by) for t, by, hit in zip(traces, template.shifts, template.hits, strict=True) if hit]
+        mean = np.mean([_cleaned(trace, by) for trace, by in held], axis=0)
+        noise = float(np.sqrt(np.mean([np.var(_quiet(trace)) for trace, _ in held]) / len(held)))
+        reach = REACH * noise
+        found = grid.course.shape(mean[None], 0, 0.0, None, (0.0,) * len(grid.taus), reach)
+        fs = grid.size / grid.bin
+        self.amplitude = math.sqrt(max(found.swing**2 - (2 * noise) ** 2, 0.25 * found.swing**2))
+        self.onset, self.peak = grid.begin + found.onset / fs, grid.begin + found.peak / fs
+        rise = max(found.peak - found.onset, 1.0) / fs
+        self.onset_error = math.hypot(noise * rise / max(self.amplitude / 2, TINY), 1 / (fs * math.sqrt(12)))
+
+
+REACH = 3.0
+"""RMS of the mean's background that it seldom exceeds before a response (general knowledge: three sigma)."""
+
+
+def _cleaned(trace: Trace, shift: int) -> Samples:
+    """A row at the full rate, brought to the template's latency, without what is not the response's."""
+    grid = trace.grid
+    moved = slice(grid.columns.start + shift * grid.size, grid.columns.stop + shift * grid.size)
+    row = trace.data[trace.row, moved] - trace.level
+    if trace.copy is not None:
+        other, share, level = trace.copy
+        row = row - share * (trace.data[other, moved] - level)
+    for weight, decay in zip(trace.weights, grid.decays, strict=True):
+        row = row - weight * decay
+    return row
+
+
+def _quiet(trace: Trace) -> Samples:
+    """The background of a row at the full rate."""
+    first, stop = trace.background
+    size = trace.grid.size
+    return trace.data[trace.row, first * size : stop * size]
+
+
+def _parabola(values: Sequence[float], best: int) -> tuple[float, float]:
+    """Position and height of a peak, through the largest value and its neighbours."""
+    if not 0 < best < len(values) - 1:
+        return float(best), values[best]
+    left, middle, right = values[best - 1 : best + 2]
+    bend = left - 2 * middle + right
+    if bend >= 0:
+        return float(best), middle
+    by = min(max(0.5 * (left - right) / bend, -0.5), 0.5)
+    return best + by, middle - 0.25 * (left - right) * by
