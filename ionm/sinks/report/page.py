@@ -16,9 +16,10 @@ import numpy as np
 
 from ionm.events import BaselineTaken, Event
 from ionm.modality import LsrModality
-from ionm.sinks import mapping, verdict
+from ionm.sinks import mapping, naming, verdict
 from ionm.sinks.report.case import Case
 from ionm.sinks.report.drawing import CONTROL, STATES
+from ionm.sinks.report.manoeuvres import manoeuvres
 from ionm.sinks.report.pictures import answers, pictures
 from ionm.sinks.report.points import Points
 
@@ -97,6 +98,8 @@ class Report:
             table=[_line(case, name, facts) for name, facts in summary["derivations"].items()],
             pictures=pictures(case, max(1, round(summary["duration_s"] * case.fs))),
             notes=[(n.sample / case.fs, n.event, _attributes(n.attributes)) for n in case.notes],
+            followed=case.followed,
+            manoeuvres=manoeuvres(case),
             baselines=_baselines(case),
             settings=_settings(case, self._heading),
             zlr=[(record, mapping.sentence(record)) for record in summary["zlr"]],
@@ -120,11 +123,13 @@ def _overall(case: Case, summary: Mapping[str, Any]) -> str:
 
 def _sentences(case: Case, summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     said = []
+    named = {line["derivation"]: naming.sentence(line) for line in summary["attributions"]}
     for name in case.courses:
         if name in case.titrated:
             said += [(title, _titrated(points)) for title, points in answers(case, name)]
         else:
-            said.append((name, verdict.course(summary["derivations"][name], summary["notes"])))
+            course = verdict.course(summary["derivations"][name], summary["notes"])
+            said.append((name, f"{course} {named.get(name, '')}".rstrip()))
     return list(dict.fromkeys(said))
 
 
