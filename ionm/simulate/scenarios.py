@@ -209,6 +209,51 @@ def _volatile(script: Script, t: _Timeline) -> Script:
     )
 
 
+def _tandem(script: Script, t: _Timeline) -> Script:
+    """One vessel pushes another onto the nerve: both are lifted together, and the response goes."""
+    lift = t(0.6)
+    return replace(
+        script,
+        events=(
+            *_opening(t),
+            Noted(lift, "vessel-lifted", {"vessel": "VA+AICA"}),
+            SetLateral(lift + t.short(0.01, 1.0), 0.0),
+            Noted(lift + t.short(0.08, 40.0), "teflon-in", {"vessel": "VA+AICA"}),
+            Noted(t(0.92), "closure"),
+        ),
+    )
+
+
+def _delayed(script: Script, t: _Timeline) -> Script:
+    """The response outlasts the decompression and goes long after the last act, with nothing done."""
+    return replace(
+        script,
+        events=(
+            *_opening(t),
+            Noted(t(0.5), "vessel-lifted", {"vessel": "AICA"}),
+            Noted(t(0.54), "teflon-in", {"vessel": "AICA"}),
+            SetLateral(t(0.8), 0.0),
+            Noted(t(0.95), "closure"),
+        ),
+    )
+
+
+def _lagging(script: Script, t: _Timeline) -> Script:
+    """Lost when a vessel is lifted that is the second to be lifted; each note is written after the act."""
+    lag = t.short(0.04, 20.0)
+    return replace(
+        script,
+        events=(
+            *_opening(t),
+            Noted(t(0.5) + lag, "vessel-lifted", {"vessel": "PICA"}),
+            SetLateral(t(0.75), 0.0),
+            Noted(t(0.75) + lag, "vessel-lifted", {"vessel": "AICA"}),
+            Noted(t(0.8) + lag, "teflon-in", {"vessel": "AICA"}),
+            Noted(t(0.95), "closure"),
+        ),
+    )
+
+
 def _quiet(script: Script, t: _Timeline) -> Script:
     """Lost at decompression in a silent face and a clean room."""
     lost = _lost_at_decompression(script, t)
@@ -280,6 +325,9 @@ _SCENARIOS: Mapping[str, Callable[[Script, _Timeline], Script]] = MappingProxyTy
         "never-elicited": _never_elicited,
         "cannot-judge": _cannot_judge,
         "two-step": _two_step,
+        "tandem": _tandem,
+        "delayed": _delayed,
+        "lagging": _lagging,
         "intermittent": _intermittent,
         "intensity": _intensity,
         "mapped": _mapped,
