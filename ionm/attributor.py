@@ -241,6 +241,7 @@ class Attributor:
         self._levels.restart_steps()
         if told:
             reason = "reappeared" if self._state is State.REAPPEARED else "returned"
+            self._returns = [back for back in self._returns if back.named]
             self._returns.append(_Return(*interval, reason, frozenset(named)))
 
     def _around(self, first: int, second: int, *, gone: bool) -> Around:
