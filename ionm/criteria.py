@@ -17,6 +17,8 @@ warn_evidence       twice the log likelihood ratio of a change that warns agains
 watch_evidence      the same for a change that is to be watched
 v_shift_low         lower end of the 90 % interval of v_shift, in s
 v_gain_high         upper end of the one-sided 90 % interval of v_gain
+n1_shift n1_gain    as v_shift, v_gain and v_lost, for N1 of the nerve's own potential
+n1_lost
 ==================  ==========================================================================
 
 Evidence takes the place of a fixed waiting time: it comes at once for a gross change and late for a
@@ -39,7 +41,7 @@ RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 
-UNITS = {"v_shift": "s", "v_shift_low": "s", "i_iii": "s", "i_iii_low": "s", "i_shift": "s"}
+UNITS = {"v_shift": "s", "v_shift_low": "s", "i_iii": "s", "i_iii_low": "s", "i_shift": "s", "n1_shift": "s"}
 """Of the measures; the others are ratios."""
 
 
@@ -293,7 +295,28 @@ LADDER = Criterion(
     ),
 )
 
-CRITERIA = {c.name: c for c in (ACNS, POLO_2004, PARK_2018, HATAYAMA_1998, PARK_2021, LADDER)}
+CNAP = Criterion(
+    "cnap",
+    "half of N1 or 0.5 ms (general knowledge); 80 % lost or gone: Li 2023, as quoted by PMC13111521",
+    (
+        Level(
+            "warning",
+            "medium",
+            ((Clause("n1_gain", "<=", 0.5),), (Clause("n1_shift", ">=", 0.5e-3),)),
+            (Clause("n1_gain", ">=", 0.55), Clause("n1_shift", "<=", 0.4e-3)),
+            updates=2,
+        ),
+        Level(
+            "critical",
+            "high",
+            ((Clause("n1_gain", "<=", 0.2),), (Clause("n1_lost", ">=", 1.0),)),
+            (Clause("n1_gain", ">=", 0.25), Clause("n1_lost", "<=", 0.0)),
+            updates=2,
+        ),
+    ),
+)
+
+CRITERIA = {c.name: c for c in (ACNS, POLO_2004, PARK_2018, HATAYAMA_1998, PARK_2021, LADDER, CNAP)}
 """All, by name."""
 
 

@@ -17,6 +17,9 @@ STILL = {
     "i_iii_low": -0.1e-3,
     "watch_evidence": -8.0,
     "warn_evidence": -20.0,
+    "n1_shift": 0.0,
+    "n1_gain": 1.0,
+    "n1_lost": 0.0,
 }
 LESS, MORE = 1 - 1e-9, 1 + 1e-9
 
@@ -48,6 +51,20 @@ def test_a_delay_counts_from_its_limit_on_and_not_below(criterion, measure, limi
 def test_a_loss_of_size_counts_at_its_limit_and_not_above(criterion, limit):
     assert standing(criterion, v_gain=limit) == ["warning"]
     assert standing(criterion, v_gain=limit * MORE) == []
+
+
+@pytest.mark.parametrize(
+    ("measure", "limit", "harmless", "level"),
+    [
+        ("n1_gain", 0.5, 0.5 * MORE, "warning"),
+        ("n1_shift", 0.5e-3, 0.5e-3 * LESS, "warning"),
+        ("n1_gain", 0.2, 0.2 * MORE, "critical"),
+        ("n1_lost", 1.0, 0.0, "critical"),
+    ],
+)
+def test_every_limit_of_the_nerves_own_potential_counts_on_one_side_only(measure, limit, harmless, level):
+    assert level in standing("cnap", times=2, **{measure: limit})
+    assert level not in standing("cnap", times=2, **{measure: harmless})
 
 
 @pytest.mark.parametrize("criterion", ["acns", "park-2018"])

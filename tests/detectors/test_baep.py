@@ -144,7 +144,7 @@ def test_a_response_under_too_much_noise_is_no_baseline():
     assert loud.startswith(("noise: ", "no response", "no wave V"))
 
 
-def test_what_came_before_a_change_of_the_stimulus_makes_no_baseline(quiet):
+def test_what_came_before_a_change_of_the_stimulus_makes_no_baseline():
     run = Run(20, baseline=99.0)
 
     run.running.forget()
