@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ionm.events import ArtefactMark, Event, Gap, Hold, NoteTaken
+from ionm.events import ArtefactMark, Event, Gap, Hold, NoteTaken, SweepMeasured
 from ionm.protocols import FOREVER, Modality, RunningFollower
 from ionm.stream import Note, StreamInfo
 
@@ -40,6 +40,7 @@ class Judge:
         follower: RunningFollower | None = None,
     ) -> None:
         self._judges = [modality.judge(info, start) for modality in modalities]
+        self._sites = [frozenset(modality.sites) for modality in modalities]
         self._follower = follower
         self._due = -1  # the passing of time alone decides nothing up to this sample
 
@@ -58,7 +59,7 @@ class Judge:
         Parameters
         ----------
         facts
-            Those of each modality, in their order.
+            Those of each modality's path, in their order; of sweeps, it is given those at its sites.
         notes
             In order of ``accepted``.
         stop
@@ -70,8 +71,9 @@ class Judge:
             return self._pass_time(stop) if stop > self._due else []
         known: list[tuple[int, int, int, Any]] = [
             (fact.sample, MARK if isinstance(fact, ArtefactMark) else MEASURED, place, fact)
-            for place, found in enumerate(facts)
+            for place, (found, sites) in enumerate(zip(facts, self._sites, strict=True))
             for fact in found
+            if not isinstance(fact, SweepMeasured) or fact.sweep.trigger.site in sites
         ]
         known += [(note.accepted, NOTE, 0, note) for note in notes]
         if len(known) > 1:

@@ -57,6 +57,11 @@ class LsrModality:
         Sites whose stimuli do not disturb a sweep (the ear's click reaches no facial muscle).
     answer
         How long another site's stimulus disturbs, in s: artefact, M-wave and LSR are over.
+    mapped
+        Derivations at further sites (role ``zlr``) whose sweeps are cut and tested along with its own:
+        one path then serves two modalities.
+    mapping
+        The test for role ``zlr``; None without ``mapped``.
     """
 
     derivations: tuple[Derivation, ...]
@@ -68,6 +73,13 @@ class LsrModality:
     artefact: Artefact = field(default_factory=Artefact)
     harmless: tuple[str, ...] = ("click",)
     answer: float = 0.03
+    mapped: tuple[Derivation, ...] = ()
+    mapping: Lsr | None = None
+
+    @property
+    def path(self) -> LsrModality:
+        """Itself."""
+        return self
 
     @property
     def name(self) -> str:
@@ -89,17 +101,33 @@ class LsrModality:
         """The recorded channels, in order."""
         return tuple(dict.fromkeys(d.channel for d in self.derivations))
 
+    @property
+    def cut(self) -> tuple[str, ...]:
+        """The sites whose sweeps are cut, in order: its own and those of ``mapped``."""
+        return tuple(dict.fromkeys(d.site for d in (*self.derivations, *self.mapped)))
+
     def at(self, site: str) -> tuple[Derivation, ...]:
         """The derivations of one site: the rows of its sweeps, in order."""
-        return tuple(d for d in self.derivations if d.site == site)
+        return tuple(d for d in (*self.derivations, *self.mapped) if d.site == site)
+
+    def test(self, site: str) -> Lsr:
+        """The test of the responses to one site."""
+        here = any(d.site == site for d in self.mapped)
+        return self.mapping if here and self.mapping is not None else self.response
 
     def within(self, channels: Sequence[str], sites: Sequence[str] | None) -> LsrModality | None:
         """What of it these channels and sites can give (None: any site); None if that is nothing."""
-        derivations = tuple(
-            d for d in self.derivations if d.channel in channels and (sites is None or d.site in sites)
-        )
-        if not derivations:
-            return None
+        fitted = self.narrowed(channels, sites)
+        return fitted if fitted.derivations else None
+
+    def narrowed(self, channels: Sequence[str], sites: Sequence[str] | None) -> LsrModality:
+        """The path with what these channels and sites can give (None: any site), perhaps nothing."""
+
+        def there(derivations: Sequence[Derivation]) -> tuple[Derivation, ...]:
+            return tuple(
+                d for d in derivations if d.channel in channels and (sites is None or d.site in sites)
+            )
+
         masks = [
             mask
             if mask.channels is None
@@ -107,7 +135,9 @@ class LsrModality:
             for mask in self.blanking.masks
         ]
         blanking = replace(self.blanking, masks=tuple(mask for mask in masks if mask.channels != ()))
-        return replace(self, derivations=derivations, blanking=blanking)
+        return replace(
+            self, derivations=there(self.derivations), mapped=there(self.mapped), blanking=blanking
+        )
 
     def start(self, info: StreamInfo) -> RunningLsrPath:
         """A fresh running path; `SetupError` if the settings do not fit the stream."""
@@ -126,24 +156,26 @@ class RunningLsrPath:
         self._info = info
         self._chain = Chain(spec.filters)
         self._sweeps = Sweeps(
-            *spec.sweep, {site: tuple(d.channel for d in spec.at(site)) for site in spec.sites}
+            *spec.sweep, {site: tuple(d.channel for d in spec.at(site)) for site in spec.cut}
         )
         self._ahead = math.ceil(spec.blanking.before * info.fs)
         self._start()
         delay = self._chain.delay(info, REFERENCE_FREQUENCY)
         self._tests = {
-            site: SiteTests(spec.at(site), spec, self._cutter, info.fs, delay) for site in spec.sites
+            site: SiteTests(spec.at(site), spec, self._cutter, info.fs, delay) for site in spec.cut
         }
         self._stimuli: list[int] = []  # those that may disturb a sweep that is still to come
         self._answer = info.samples(spec.answer)
-        self._end = info.samples(spec.response.window[1])
-        self._spoilt = {name: _Spoilt(info.samples(spec.artefact.block)) for name in spec.channels}
-        begins = {"m_control": info.samples(spec.m_wave.window[0])}
-        first = info.samples(spec.response.clean_from)
+        self._ends = {site: info.samples(spec.test(site).window[1]) for site in spec.cut}
+        channels = dict.fromkeys(d.channel for site in spec.cut for d in spec.at(site))
+        self._spoilt = {name: _Spoilt(info.samples(spec.artefact.block)) for name in channels}
+        m_wave = info.samples(spec.m_wave.window[0])
         # per site and row: where the channel is spoilt, and from where on that matters
         self._rows = {
-            site: [(self._spoilt[d.channel], begins.get(d.role, first)) for d in spec.at(site)]
-            for site in spec.sites
+            site: [
+                (self._spoilt[d.channel], m_wave if d.role == "m_control" else first) for d in spec.at(site)
+            ]
+            for site, first in ((site, info.samples(spec.test(site).clean_from)) for site in spec.cut)
         }
 
     def _start(self) -> None:
@@ -217,7 +249,7 @@ class RunningLsrPath:
         reasons: list[str | None] = []
         for row, (spoilt, begin) in enumerate(self._rows[site]):
             spoilt.blind(sweep, row, known)
-            reason = spoilt.reason(at + begin, at + self._end, known)
+            reason = spoilt.reason(at + begin, at + self._ends[site], known)
             reasons.append("foreign_stimulus" if foreign else reason)
         return SweepMeasured(known, sweep, self._tests[site].push(self._without_nan(sweep), reasons))
 
@@ -233,7 +265,7 @@ class RunningLsrPath:
                 last = min(last, zero)
             if first < last:
                 sweep.valid[:, first:last] = False
-        return any(-self._answer < other < self._end for other in others)
+        return any(-self._answer < other < self._ends[trigger.site] for other in others)
 
     def _without_nan(self, sweep: Sweep) -> Sweep:
         """The sweep to measure. Filters let no NaN through; where there are none, it would spread in sums."""
@@ -258,9 +290,10 @@ class SiteTests:
         place = (cutter.zero, cutter.length, fs, delay)
         self._controls = {row: spec.m_wave.start(Layout((row,), None, *place)) for row in controls}
         reference = controls[0] if controls else None
-        self._test = (
-            spec.response.start(Layout(tuple(self._tested), reference, *place)) if self._tested else None
-        )
+        self._test = None
+        if self._tested:
+            test = spec.test(derivations[0].site)
+            self._test = test.start(Layout(tuple(self._tested), reference, *place))
 
     def push(self, sweep: Sweep, reasons: Sequence[str | None]) -> tuple[Measurement, ...]:
         """Measure each row of one sweep; ``reasons``: per row why it cannot be judged, or None."""

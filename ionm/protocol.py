@@ -20,6 +20,7 @@ from ionm.modality import LsrModality
 from ionm.protocol_tables import Hertz, LsrTable, RecordedTable, Text, Weight, ZlrTable, check_site
 from ionm.protocols import Modality
 from ionm.stream import StreamInfo
+from ionm.zlr import ZlrModality
 
 FOLDER = Path(__file__).parent / "protocols"
 
@@ -56,8 +57,9 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.modalities()
 
     def modality(self) -> LsrModality:
-        """The spec of the LSR; `ValueError` if its numbers do not fit each other."""
-        return self.lsr.modality([table.site for table in self.recorded])
+        """The spec of the LSR, with the sweeps it cuts for others; `ValueError` if numbers do not fit."""
+        lsr = self.lsr.modality([table.site for table in self.recorded])
+        return lsr if self.zlr is None else self.zlr.added(self.lsr, lsr)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -128,7 +130,7 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def modalities(self) -> tuple[Modality, ...]:
         """The specs of everything that is judged, in the order in which their events come."""
         lsr = self.modality()
-        return (lsr,) if self.zlr is None else (lsr, self.zlr.modality(self.lsr, lsr))
+        return (lsr,) if self.zlr is None else (lsr, ZlrModality(lsr))
 
     def fit(
         self, info: StreamInfo, sites: Sequence[str] | None

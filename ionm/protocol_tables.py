@@ -21,7 +21,6 @@ from ionm.filters.highpass import Highpass
 from ionm.filters.lowpass import Lowpass
 from ionm.modality import LsrModality
 from ionm.protocols import Filter
-from ionm.zlr import ZlrModality
 
 LSR_ROLES = ("lsr", "m_control", "spare")
 
@@ -194,8 +193,8 @@ class ZlrTable(Table, frozen=True):
     window_ms: tuple[Duration, Duration]
     muscles: Annotated[list[Text], msgspec.Meta(min_length=1)]
 
-    def modality(self, table: LsrTable, lsr: LsrModality) -> ZlrModality:
-        """The spec of the ZLR, beside that of the LSR; `ValueError` if its numbers do not fit those."""
+    def added(self, table: LsrTable, lsr: LsrModality) -> LsrModality:
+        """The LSR's path that cuts the sweeps of the ZLR too; `ValueError` if the numbers do not fit."""
         (first, last), blank, phase = self.window_ms, table.response.blank_ms, table.response.phase_ms
         if first - blank < phase:
             raise ValueError(
@@ -208,11 +207,13 @@ class ZlrTable(Table, frozen=True):
             )
         if last > table.sweep_ms[1]:
             raise ValueError(f"zlr.window_ms must end by sweep_ms={table.sweep_ms[1]:g}, got {last:g}")
+        if "probe" in lsr.sites:
+            raise ValueError("lsr.derivation: site 'probe' belongs to zlr")
         if len(set(self.muscles)) != len(self.muscles):
             raise ValueError("zlr.muscles: each may stand there once")
         test = replace(lsr.response, window=(first * 1e-3, last * 1e-3), crosstalk=False)
         derivations = tuple(Derivation("probe", muscle, "zlr") for muscle in self.muscles)
-        return ZlrModality(replace(lsr, derivations=derivations, response=test))
+        return replace(lsr, mapped=derivations, mapping=test)
 
 
 class RecordedTable(Table, frozen=True):

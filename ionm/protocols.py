@@ -87,6 +87,14 @@ class RunningPath(Protocol):
         ...
 
 
+class Path(Protocol):
+    """Settings of the way from chunks to facts."""
+
+    def start(self, info: StreamInfo) -> RunningPath:
+        """A fresh running path; `SetupError` if the settings do not fit the stream."""
+        ...
+
+
 class ModalityJudge(Protocol):
     """What is decided about one modality, with its memory. Everything comes in order of its sample."""
 
@@ -100,7 +108,7 @@ class ModalityJudge(Protocol):
         ...
 
     def fact(self, fact: Any) -> list[Event]:
-        """Take a fact of the modality's path."""
+        """Take a fact of the modality's path; of sweeps, those at the modality's own sites."""
         ...
 
     def note(self, note: Note) -> list[Event]:
@@ -118,6 +126,11 @@ class ModalityJudge(Protocol):
 
 class Modality(Protocol):
     """Settings of one kind of response: how it is obtained and how it is judged."""
+
+    @property
+    def path(self) -> Path:
+        """How it is obtained. Modalities with equal paths share a running one: what costs is done once."""
+        ...
 
     @property
     def name(self) -> str:
@@ -141,10 +154,6 @@ class Modality(Protocol):
 
     def within(self, channels: Sequence[str], sites: Sequence[str] | None) -> Modality | None:
         """What of it these channels and sites can give (None: any site); None if that is nothing."""
-        ...
-
-    def start(self, info: StreamInfo) -> RunningPath:
-        """A fresh running path; `SetupError` if the settings do not fit the stream."""
         ...
 
     def judge(self, info: StreamInfo, start: int) -> ModalityJudge:

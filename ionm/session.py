@@ -23,7 +23,7 @@ from ionm.errors import SignalError
 from ionm.events import Event, Gap, NoteTaken
 from ionm.filters.montage import Montage
 from ionm.judge import Judge
-from ionm.protocols import Follower, Modality
+from ionm.protocols import Follower, Modality, Path
 from ionm.stream import Chunk, Note, StreamInfo
 
 GRID = 8192
@@ -62,7 +62,12 @@ class Session:
         self._montage = montage.start(info) if montage else None
         self._derived = montage.output(info) if montage else info
         self._modalities = tuple(modalities)
-        self._paths = [modality.start(self._derived) for modality in modalities]
+        paths: list[Path] = []
+        for modality in modalities:
+            if modality.path not in paths:
+                paths.append(modality.path)
+        self._paths = [path.start(self._derived) for path in paths]
+        self._serves = [paths.index(modality.path) for modality in modalities]
         self._follower = follower
         self._judge: Judge | None = None
         self._n_channels = info.n_channels
@@ -94,7 +99,8 @@ class Session:
             border = min(chunk.stop, (position // GRID + 1) * GRID)
             piece = chunk if position == chunk.start and border == chunk.stop else chunk.cut(position, border)
             derived = self._montage.push(piece) if self._montage else piece
-            events += self._judge.push([path.push(derived) for path in self._paths], piece.notes, border)
+            facts = [path.push(derived) for path in self._paths]
+            events += self._judge.push([facts[i] for i in self._serves], piece.notes, border)
             position = border
         self._next = chunk.stop
         return events
@@ -104,7 +110,8 @@ class Session:
         if self._judge is None:
             return []
         last = max(self._next - 1, 0)
-        return self._judge.finish([path.restart(last) for path in self._paths], self._next)
+        facts = [path.restart(last) for path in self._paths]
+        return self._judge.finish([facts[i] for i in self._serves], self._next)
 
     def _check(self, chunk: Chunk) -> None:
         """Refuse what breaks the promise of a stream, before anything is done with it."""
@@ -140,7 +147,8 @@ class Session:
     def _break(self, judge: Judge, start: int) -> list[Event]:
         gap = Gap(start, self._next, start)
         facts = [path.restart(start) for path in self._paths]
-        return judge.push(facts, (), start, None if self._info.segmented else gap)
+        served = [facts[i] for i in self._serves]
+        return judge.push(served, (), start, None if self._info.segmented else gap)
 
     def _late(self, chunk: Chunk) -> tuple[Chunk, list[Event]]:
         """Take out what came too late to be applied, and say so."""

@@ -1,8 +1,8 @@
 """The Z-L response as a modality: an artery's wall is stimulated with a probe, facial muscles answer.
 
-A sweep is obtained exactly as that of the LSR is, with a search window of its own. Nothing is decided
-beyond the single sweep: no state, no hold, no alarm. What the sweeps come to stands in
-`ionm.zlr_map`.
+A sweep is obtained as that of the LSR is, and by the same path, with a search window of its own.
+Nothing is decided beyond the single sweep: no state, no hold, no alarm of the patient. What the sweeps
+come to stands in `ionm.zlr_map`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ionm.derivation import Derivation
 from ionm.events import ArtefactMark, Event, Measurement, Response, SweepMeasured
 from ionm.mains_watch import MainsWatch
-from ionm.modality import LsrModality, RunningLsrPath
+from ionm.modality import LsrModality
 from ionm.protocols import FOREVER
 from ionm.stream import Note, StreamInfo
 
@@ -27,8 +27,8 @@ class ZlrModality:
     Parameters
     ----------
     path
-        How its sweeps are obtained and tested: that of the LSR, with the derivations (role ``zlr``)
-        and the search window of the ZLR.
+        How its sweeps are obtained and tested: the path of the LSR, which cuts them along with its own
+        (``mapped`` and ``mapping``).
     """
 
     path: LsrModality
@@ -46,26 +46,22 @@ class ZlrModality:
     @property
     def channels(self) -> tuple[str, ...]:
         """The recorded channels, in order."""
-        return self.path.channels
+        return tuple(dict.fromkeys(d.channel for d in self.path.mapped))
 
     @property
     def sites(self) -> tuple[str, ...]:
         """The stimulated site."""
-        return self.path.sites
+        return tuple(dict.fromkeys(d.site for d in self.path.mapped))
 
     def within(self, channels: Sequence[str], sites: Sequence[str] | None) -> ZlrModality | None:
         """What of it these channels and sites can give (None: any site); None if that is nothing."""
-        path = self.path.within(channels, sites)
-        return None if path is None else replace(self, path=path)
-
-    def start(self, info: StreamInfo) -> RunningLsrPath:
-        """A fresh running path; `SetupError` if the settings do not fit the stream."""
-        return self.path.start(info)
+        path = self.path.narrowed(channels, sites)
+        return replace(self, path=path) if path.mapped else None
 
     def judge(self, info: StreamInfo, start: int) -> ZlrJudge:
         """A fresh judge, for a session that begins at sample ``start``."""
         del start
-        return ZlrJudge(self.path.derivations, info)
+        return ZlrJudge(self.path.mapped, info)
 
 
 class ZlrJudge:

@@ -127,6 +127,7 @@ class Sayer:
 class Saying:
     name: str
     period: int = 0
+    sites: tuple[str, ...] = ()
 
     def judge(self, info, start):
         del info, start
@@ -242,6 +243,39 @@ def test_a_follower_does_not_depend_on_the_cutting():
     cut, whole = run(APART, single, Echo()), run(APART, stream, Echo())
 
     assert [line(e, FS) for e in cut] == [line(e, FS) for e in whole]
+
+
+def test_modalities_with_equal_paths_share_a_running_one():
+    started = []
+
+    @dataclass(frozen=True)
+    class Counted:
+        spec: object
+
+        def start(self, info):
+            started.append(self)
+            return self.spec.start(info)
+
+    @dataclass(frozen=True)
+    class Shared:
+        path: Counted
+        own: object
+        name = "lsr"
+
+        @property
+        def sites(self):
+            return self.own.sites
+
+        def judge(self, info, start):
+            return self.own.judge(info, start)
+
+    stream = course()
+    shared = tuple(Shared(Counted(MVD), own) for own in APART)
+
+    events = run(shared, stream)
+
+    assert started == [Counted(MVD)]
+    assert [line(e, FS) for e in events] == [line(e, FS) for e in run(APART, stream)]
 
 
 def test_every_stimulus_of_a_shared_site_is_told_by_each_of_its_modalities():

@@ -127,6 +127,7 @@ REFUSED = [
     ("window_ms = [4, 15]", "window_ms = [4, 50.1]", "zlr.window_ms must end by sweep_ms=50, got 50.1"),
     ("window_ms = [4, 15]", "window_ms = [4, 40]", "must end before the stimulus or begin after the window"),
     ('muscles = ["Mentalis", "OrbOris"', 'muscles = ["OrbOris", "OrbOris"', "each may stand there once"),
+    ('site = "zygomatic"', 'site = "probe"', "lsr.derivation: site 'probe' belongs to zlr"),
     ('role = "m_control"', 'role = "zlr"', "role must be one of lsr, m_control, spare, got 'zlr'"),
     # unknown and missing keys
     ("highpass_hz = 10", "highpas_hz = 10", "unknown field `highpas_hz` - at `lsr`"),
