@@ -32,7 +32,7 @@ softer clicks, fast rates and disease."""
 INTERVALS = {("I", "III"): (2.15e-3, 0.3e-3), ("III", "V"): (1.9e-3, 0.3e-3), ("I", "V"): (4.0e-3, 0.45e-3)}
 """Mean and width of the intervals, in s: twice the norms' standard deviation, for disease."""
 
-WORTH = 6.0
+WORTH = 10.0
 """The largest deviate that a peak is credited with: beyond it size says nothing about the name."""
 
 ABSENT = 3.5
