@@ -172,6 +172,8 @@ class HearingScript:
         Of the click's coil on the ear's own channel, in V; follows the polarity, over within 0.8 ms.
     rails
         End of the converter, in V.
+    channels
+        Which of `CHANNELS` are recorded.
     """
 
     seconds: int
@@ -185,8 +187,12 @@ class HearingScript:
     polarity: str = "alternating"
     artefact: float = 5e-6
     rails: float = 1e-3
+    channels: tuple[str, ...] = ("Cz-A1", "Cz-A2")
 
     def __post_init__(self) -> None:
+        unknown = set(self.channels) - set(CHANNELS.values())
+        if unknown:
+            raise ValueError(f"channels are {', '.join(CHANNELS.values())}, got {', '.join(sorted(unknown))}")
         if self.fs != int(self.fs):
             raise ValueError(f"need a whole rate of samples, got fs={self.fs:g} Hz")
         kinds = ("rarefaction", "condensation", "alternating")
@@ -216,7 +222,7 @@ class SimulatedHearing:
         self.script = script
         self.seed = seed
         rails = (-script.rails, script.rails)
-        self.info = StreamInfo(script.fs, tuple(Channel(name, "eeg", rails) for name in CHANNELS.values()))
+        self.info = StreamInfo(script.fs, tuple(Channel(name, "eeg", rails) for name in script.channels))
         self.triggers = tuple(self._clicks())
         self._samples = np.array([t.sample for t in self.triggers])
         self._sides = {
@@ -284,7 +290,7 @@ class SimulatedHearing:
         ]
 
     def volts(self, number: int) -> Samples:
-        """Second ``number`` before the converter: shape (2, fs), in V, within the rails."""
+        """Second ``number`` before the converter: shape (n_channels, fs), in V, within the rails."""
         script, fs = self.script, self.script.fs
         n = round(fs)
         start = number * n
@@ -313,10 +319,13 @@ class SimulatedHearing:
         first, last = max(at, 0), min(at + self._length, out.shape[1])
         if first >= last:
             return
-        for row, side in enumerate(CHANNELS):
+        for row, name in enumerate(self.info.names):
+            side = next(side for side, channel in CHANNELS.items() if channel == name)
             response = self._response((ear, side), state)
             out[row, first:last] += response[first - at : last - at]
-        own = list(CHANNELS).index(ear)
+        if CHANNELS[ear] not in self.info.names:
+            return
+        own = self.info.names.index(CHANNELS[ear])
         sign = -1.0 if trigger.attributes["polarity"] == "condensation" else 1.0
         length = round(0.8e-3 * self.script.fs)
         decay = np.exp(-np.arange(length) / (0.12e-3 * self.script.fs))

@@ -142,6 +142,12 @@ def test_a_drill_masks_and_is_loud_and_cautery_fills_the_converter():
     assert not all(c.valid.all() for c in simulated.chunks(1.0))
 
 
+def test_one_channel_alone_is_that_of_both():
+    one, both = case(channels=("Cz-A2",)), case()
+
+    np.testing.assert_array_equal(one.volts(1)[0], both.volts(1)[1])
+
+
 def test_the_truth_names_what_was_scripted():
     assert case(events=(TubeOut(1.0, 2.0),)).truth() == [
         {"kind": "TubeOut", "at": 1.0, "until": 2.0, "ear": "L"}
@@ -151,5 +157,7 @@ def test_the_truth_names_what_was_scripted():
 def test_scripts_that_cannot_be_are_refused():
     with pytest.raises(ValueError, match="whole rate of samples"):
         HearingScript(1, fs=1000.5)
+    with pytest.raises(ValueError, match="channels are Cz-A1, Cz-A2, got Cz"):
+        HearingScript(1, channels=("Cz",))
     with pytest.raises(ValueError, match="one of rarefaction, condensation, alternating, got 'both'"):
         HearingScript(1, polarity="both")
