@@ -39,6 +39,9 @@ class FreeRun:
         Lowest possible noise, in V: the amplifier's own (general knowledge).
     largest
         Largest A-train, in V: twice the 500 uV they rarely exceed (general knowledge after Romstöck 2000).
+    potential
+        Smallest potential of an A-train in multiples of the noise's RMS: less than ``low``, as its time is
+        known.
     strength, second
         Lowest correlation one and two periods apart of an A-train; see `ionm.detectors.periodicity`.
     longest_spike, longest_burst
@@ -50,6 +53,7 @@ class FreeRun:
     low: float = 3.5
     least: float = 1e-6
     largest: float = 1e-3
+    potential: float = 3.0
     strength: float = 0.6
     second: float = 0.4
     longest_spike: float = 0.02
@@ -198,14 +202,21 @@ class RunningFreeRun:
         spec, found = self._spec, {}
         window, known = self._slow[chosen], self._known[chosen]
         shown = periodicity(window, known, rms[chosen], LONGEST_PERIOD)
-        good = (shown.strength >= spec.strength) & (shown.second >= spec.second)
+        trains = [self._muscles[row].a_train for row in chosen]
+        need = np.array([KEEP if train.recognised else 1.0 for train in trains])
+        good = (shown.strength >= need * spec.strength) & (shown.second >= need * spec.second)
         good &= shown.valley <= VALLEY * shown.strength
         for i in np.flatnonzero(good).tolist():
-            row, period = chosen[i], 0.5 * float(shown.period[i])
+            row, train = chosen[i], trains[i]
+            period = 0.5 * float(shown.period[i])
+            if train.recognised and train.halved(self._rate / period):
+                period *= 0.5  # every other potential was lost in noise
             if not BAND[0] <= self._rate / period <= BAND[1]:
                 continue
-            floor = max(spec.low * float(rms[row]), SMALLER * self._muscles[row].a_train.height)
-            this = rhythm(self._peaks[row].tolist(), end - WINDOW, self._rate / period, period, floor)
+            floor = max(spec.potential * float(rms[row]), SMALLER * train.height)
+            lost = 2.5 if train.recognised else 1.5
+            peaks = self._peaks[row].tolist()
+            this = rhythm(peaks, end - WINDOW, self._rate / period, period=period, floor=floor, pause=lost)
             if this is not None and this.height <= spec.largest:
                 found[row] = this
         together = self._synchrony.tone({row: this.frequency for row, this in found.items()})
@@ -224,6 +235,9 @@ JUDGED = 0.85
 
 SMALLER = 0.35
 """Share of its usual height below which nothing belongs to an A-train any more."""
+
+KEEP = 0.6
+"""Share of the evidence of a rhythm that is enough for it to go on."""
 
 VALLEY = 0.5
 """Share of the correlation at the period that it must fall below in between: a pattern with pauses."""

@@ -75,7 +75,9 @@ class Rhythm:
     peak: float
 
 
-def rhythm(peaks: list[float], first: int, frequency: float, period: float, floor: float) -> Rhythm | None:
+def rhythm(
+    peaks: list[float], first: int, frequency: float, *, period: float, floor: float, pause: float
+) -> Rhythm | None:
     """The stretch of a window whose every period holds a potential of about the same height.
 
     The height is the second of four quarters of the window, so that a single larger unit does not set it.
@@ -93,6 +95,8 @@ def rhythm(peaks: list[float], first: int, frequency: float, period: float, floo
         In cells.
     floor
         What is smaller shows nothing, in V.
+    pause
+        Longest pause between two potentials, in periods.
     """
     quarter = len(peaks) // 4
     height = sorted(max(peaks[i * quarter : (i + 1) * quarter]) for i in range(4))[2]
@@ -102,7 +106,7 @@ def rhythm(peaks: list[float], first: int, frequency: float, period: float, floo
         return None
     best = run = (strong[0], strong[0])
     for i in strong[1:]:
-        run = (run[0], i) if i - run[1] <= 1.5 * period else (i, i)
+        run = (run[0], i) if i - run[1] <= pause * period else (i, i)
         if run[1] - run[0] > best[1] - best[0]:
             best = run
     if best[1] - best[0] < max(2.7 * period, SHORTEST):
@@ -193,6 +197,10 @@ class ATrain:
 
     def _deviation(self) -> float:
         return math.sqrt(max(self._square / self._count - self.frequency**2, 0.0))
+
+    def halved(self, frequency: float) -> bool:
+        """Whether a frequency is half the train's."""
+        return abs(2.0 * frequency / self.frequency - 1.0) <= self.JUMP
 
     @property
     def regularity(self) -> float:
