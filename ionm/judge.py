@@ -48,6 +48,10 @@ class Judge:
         """What stands from the first sample on."""
         return self._followed([e for judge in self._judges for e in judge.begin(sample)])
 
+    def tell(self, events: list[Event]) -> list[Event]:
+        """What the session has to say by itself, with what follows from it."""
+        return self._followed(events)
+
     def push(
         self, facts: Sequence[Sequence[Any]], notes: Sequence[Note], stop: int, gap: Gap | None = None
     ) -> list[Event]:

@@ -93,7 +93,7 @@ class Session:
             events += self._break(self._judge, chunk.start)
         if chunk.triggers or chunk.notes:
             chunk, late = self._late(chunk)
-            events += late
+            events += self._judge.tell(late)
         position = chunk.start
         while position < chunk.stop:
             border = min(chunk.stop, (position // GRID + 1) * GRID)

@@ -236,6 +236,18 @@ def test_a_follower_sees_every_event_in_order_and_its_own_come_right_behind():
     assert [e.sample for e in events] == sorted(e.sample for e in events)
 
 
+def test_a_follower_sees_what_the_session_says_by_itself():
+    echo = Echo()
+    session = Session(APART, INFO, follower=echo)
+    session.push(Chunk(np.zeros((4, 10)), np.ones((4, 10), dtype=bool), 0))
+
+    events = session.push(Chunk(np.zeros((4, 10)), np.ones((4, 10), dtype=bool), 10, (Trigger(5, "probe"),)))
+
+    (late,) = (e for e in events if isinstance(e, NoteTaken))
+    assert late.note.event == "late-trigger"
+    assert late in echo.seen
+
+
 def test_a_follower_does_not_depend_on_the_cutting():
     stream = course()
     single = [stream[0].cut(a, a + 50) for a in range(0, 15_000, 50)] + [stream[1]]
