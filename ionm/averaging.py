@@ -228,9 +228,13 @@ class RunningAverages:
         return self._banks[row][bank].average()
 
     def _refuse(self, data: Samples, valid: Flags, reasons: Sequence[str | None]) -> list[str | None]:
-        sound = [bool(flags[self._judged].all()) for flags in valid]
+        # a sample outside the judged stretch may be invalid but must be a number: a sum keeps NaN for ever
+        totals = np.add.reduce(data, axis=1).tolist()
+        sound = [
+            math.isfinite(total) and bool(flags[self._judged].all())
+            for total, flags in zip(totals, valid, strict=True)
+        ]
         judged = data[:, self._judged]
-        # what is not valid may be NaN; it fails the comparison, and is called invalid before that
         high, low = judged.max(axis=1).tolist(), judged.min(axis=1).tolist()
         limit = self._spec.reject
         return [

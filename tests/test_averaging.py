@@ -195,6 +195,19 @@ def test_an_artefact_outside_the_judged_stretch_is_no_reason():
     assert running.accepted == [11, 11]
 
 
+def test_a_sample_that_is_no_number_never_enters_wherever_it_lies():
+    sweeps = noise(11)
+    sweeps[2, 0, 5] = np.nan  # before the judged stretch, and said to be valid
+    sweeps[4, 1, 439] = np.inf
+    running = spec().start(LAYOUT)
+
+    pushed(running, sweeps)
+
+    assert running.rejected == [{"invalid": 1}, {"invalid": 1}]
+    assert np.isfinite(running.average(0, 0).halves).all()
+    assert np.isfinite(running.average(1, 0).halves).all()
+
+
 def test_a_block_mostly_refused_waits_for_the_next():
     running = spec().start(LAYOUT)
 

@@ -109,7 +109,9 @@ class RunningBaep:
         self._banks = range(len(spec.averaging.sizes))
         rows = range(len(layout.rows))
         self._blocks: list[deque[Block]] = [deque(maxlen=spec.remembered) for _ in rows]
-        self._powers: list[deque[tuple[float, float]]] = [deque(maxlen=spec.remembered) for _ in rows]
+        # of the newest blocks, in turn: the noise's power after both passes, and after the first
+        self._powers = np.zeros((len(layout.rows), 2, spec.remembered))
+        self._count = [0] * len(layout.rows)
 
     def push(
         self, known: int, stimulus: int, data: Samples, valid: Flags, reasons: Sequence[str | None]
@@ -150,7 +152,9 @@ class RunningBaep:
         traces = self._backwards(traces)
         noise = traces[0, self._clean]
         self._blocks[row].append(block)
-        self._powers[row].append((float(np.add.reduce(noise * noise)) / noise.size, block.variance))
+        power = float(np.add.reduce(noise * noise)) / noise.size
+        self._powers[row, :, self._count[row] % self._spec.remembered] = power, block.variance
+        self._count[row] += 1
         left = math.sqrt(self._left(row))
         averages = tuple(
             Average(traces[2 * i + 1 : 2 * i + 3], average.shares, left * average.noise, average.sweeps)
@@ -172,8 +176,8 @@ class RunningBaep:
 
     def _left(self, row: int) -> float:
         """What the cascade's second pass leaves of the noise's power, by the newest blocks."""
-        powers = self._powers[row]
-        return math.fsum(p for p, _ in powers) / math.fsum(v for _, v in powers) if powers else 1.0
+        both, one = np.add.reduce(self._powers[row], axis=1).tolist()
+        return both / one if one > 0 else 1.0
 
 
 class Backwards:
