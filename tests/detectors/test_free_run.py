@@ -277,7 +277,7 @@ MARKS = (ArtefactMark(26_000, "Frontalis", "cautery", active=True),)
 WHOLE = findings_of(CASE, TRIGGERS, marks=MARKS)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.integers(0, CASE.shape[1]), max_size=40))
 def test_no_cutting_changes_a_bit(borders):
     assert findings_of(CASE, TRIGGERS, borders, MARKS) == WHOLE
