@@ -90,8 +90,8 @@ class RunningGrid:
     """
 
     def __init__(self, frames: tuple[Frame, ...], info: StreamInfo) -> None:
-        if info.fs < 1000.0:
-            raise SetupError(f"free-run EMG needs fs >= 1000 Hz (A-trains reach 210 Hz), got {info.fs:g} Hz")
+        if info.fs < 2000.0:
+            raise SetupError(f"free-run EMG needs fs >= 2000 Hz (potentials of some ms), got {info.fs:g} Hz")
         self.cell = 2 * max(1, round(info.fs / 2000.0))
         self._length = self.cell * CELLS
         self._spans = {f.site: (info.samples(f.before), info.samples(f.after)) for f in frames}

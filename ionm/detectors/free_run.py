@@ -196,7 +196,9 @@ class RunningFreeRun:
 
     def _rhythms(self, rows: list[int], rms: Samples, end: int, tell: _Tell) -> None:
         """Look for A-trains in the channels that have been active for long enough."""
-        chosen = [row for row in rows if self._muscles[row].wants_rhythm(end)]
+        # a train that goes on is looked at in every second block
+        every = end % (2 * CELLS) == 0
+        chosen = [row for row in rows if self._muscles[row].wants_rhythm(end, every=every)]
         if not chosen:
             return
         spec, found = self._spec, {}

@@ -54,10 +54,10 @@ class Muscle:
             or self._c_train or self._spasm
         )  # fmt: skip
 
-    def wants_rhythm(self, end: int) -> bool:
-        """Whether the window before this cell may hold a rhythm."""
+    def wants_rhythm(self, end: int, *, every: bool) -> bool:
+        """Whether the window before this cell may hold a rhythm; ``every`` in every second block."""
         if self.a_train.onset is not None:
-            return True
+            return every or not self.a_train.recognised
         return end - self.segments.last <= 30 and self.segments.last - self.segments.since >= 25
 
     def rhythm(self, found: Rhythm | None, end: int, tell: Tell, *, together: bool, seen: bool) -> None:

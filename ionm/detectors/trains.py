@@ -150,15 +150,15 @@ def likeness(shape: Samples, unit: Samples, noise: float) -> float:
 
 
 class ATrain:
-    """The A-train of one channel, fed a window every block.
+    """The A-train of one channel, fed a window every block until it is recognised, then every second one.
 
-    Two windows in a row make a train, six without the rhythm end it. A train whose frequency stays within
+    Two windows in a row make a train, three without the rhythm end it. A train whose frequency stays within
     `MAINS_TOLERANCE` of a multiple of the mains' is not told before it left it; if it never does for
     `MAINS_CELLS`, it is mains.
     """
 
     ENOUGH = 2
-    MISSES = 6
+    MISSES = 3  # 60 ms, as a train that goes on is looked at every 20 ms
     JUMP = 0.15  # "monotonous": a window may differ by this share from the mean so far
     MAINS_TOLERANCE = 0.012  # share of the frequency: what a window of 80 ms may be off by
     MAINS_DEVIATION = 0.005  # share of the frequency by which a tone's windows differ: muscles vary more

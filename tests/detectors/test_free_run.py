@@ -1,5 +1,6 @@
 """Free-run EMG: each pattern by its definition, at its time; what is no pattern is none."""
 
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -324,5 +325,16 @@ def test_settings_that_cannot_be_right_are_refused():
         FreeRun(low=6.0)
     with pytest.raises(ValueError, match=r"need 0 <= before <= 0\.01 s .* for site 'zygomatic'"):
         Frame("zygomatic", before=0.1)
-    with pytest.raises(SetupError, match="free-run EMG needs fs >= 1000 Hz"):
+    with pytest.raises(SetupError, match="free-run EMG needs fs >= 2000 Hz"):
         FreeRun().start(StreamInfo(500.0, (Channel("Mentalis"),)))
+
+
+def test_memory_stays_flat_over_busy_hours():
+    part = np.tile(CASE[:, 5000:], 3)
+    running = FreeRun().start(INFO)
+    sizes = []
+    for turn in range(6):
+        running.push(Chunk(part, np.isfinite(part), turn * part.shape[1]))
+        sizes.append(len(pickle.dumps(running)))
+
+    assert max(sizes[2:]) < 1.1 * max(sizes[:2])
