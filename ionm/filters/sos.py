@@ -139,8 +139,8 @@ class _ScipyCascade:
         from scipy.signal import sosfilt
 
         data, valid = chunk.data, chunk.valid
-        _check_array("data", data, np.float64, (len(self._last), None), chunk.start)
-        _check_array("valid", valid, np.bool_, data.shape, chunk.start)
+        check_array("data", data, np.float64, (len(self._last), None), chunk.start)
+        check_array("valid", valid, np.bool_, data.shape, chunk.start)
         out = np.empty(data.shape)
         if out.size:
             ok = valid & (np.abs(data) <= LARGEST)
@@ -251,7 +251,7 @@ def check_hold(hold: float) -> None:
         raise ValueError(f"need a finite hold >= 0 s, got hold={hold:g} s")
 
 
-def _check_array(
+def check_array(
     name: str, array: NDArray[Any], kind: type[np.generic], shape: tuple[int | None, ...], start: int
 ) -> None:
     """Refuse what the compiled cascade refuses."""
