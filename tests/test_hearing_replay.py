@@ -9,7 +9,7 @@ import pytest
 from ionm.averaging import Averaging
 from ionm.criteria import LADDER, Noisiness, pattern
 from ionm.detectors.baep import Baep
-from ionm.detectors.change import compare
+from ionm.detectors.change import Comparison
 from ionm.filters.bandpass import Bandpass
 from ionm.filters.chain import Chain
 from ionm.filters.clipping import Clipping
@@ -64,11 +64,12 @@ class Case:
         at = fact.sample / self.info.fs
         if self.reference is None and at >= BASELINE:
             self.reference = self.running.certify(0)
+            self.comparison = Comparison(self.reference)
         if self.reference is None:
             return
         size = self.reference.waves["V"].amplitude
         self.held = self.limits.holds(fact.averages[-1].noise, size, 0.0, held=self.held)
-        compared = compare(self.reference, fact.averages)
+        compared = self.comparison.push(fact)
         self.seen.append((at, compared, fact))
         for step in self.ladder.push(compared.measures, judged=not self.held):
             into = self.raised if step.raised else self.left

@@ -9,12 +9,16 @@ a matter of speed against false alarms: the fastest watches, the second warns, t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ionm.averaging import Average
+import numpy as np
+
+from ionm.detectors.baep import AverageMeasured
 from ionm.detectors.following import Followed, Likelihood
 from ionm.detectors.reference import Reference
+from ionm.stream import Samples
 
 FOUND = 2.6
 """Deviate from which wave V is there: noise alone reaches it in one search of twenty (own computation)."""
@@ -62,6 +66,10 @@ WATCH = Regions(0.4e-3, 0.7, 0.2e-3, 0.85)
 """The limits for watching; half of a shift that calls for it is harmless, and half of a loss."""
 
 
+WINDOWS = (14, 20, 28, 40)
+"""Blocks, of 11 sweeps say, over which a change may have come about: 3.5 to 10 s at 43.9/s (our choice)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compared:
     """The newest averages against one baseline.
@@ -78,33 +86,67 @@ class Compared:
     measures: Mapping[str, float | None]
 
 
-def compare(reference: Reference, averages: Sequence[Average]) -> Compared:
-    """The averages of all banks, fastest first, against a baseline.
+class Comparison:
+    """A baseline with the newest blocks against it.
+
+    Averages that forget dilute a change with what was before. So the evidence for a warning is also
+    gathered over the newest blocks alone, in windows of several lengths, of which the most telling counts
+    (the generalised likelihood ratio test for a change at an unknown time).
 
     Parameters
     ----------
     reference
         The baseline.
-    averages
-        Free of the filter's delay, one per bank; the first watches, the second warns, the last is printed.
+
+    References
+    ----------
+    Willsky AS, Jones HL. A generalized likelihood ratio approach to the detection and estimation of jumps
+    in linear systems. IEEE Trans Automat Contr 1976;21:108-112.
     """
-    fast = reference.follow(averages[0])["V"]
-    middle = reference.follow(averages[min(1, len(averages) - 1)])["V"]
-    printed = reference.follow(averages[-1])
-    v, i, iii = printed["V"], printed.get("I"), printed.get("III")
-    measures: dict[str, float | None] = {
-        "v_shift": v.shift,
-        "v_shift_low": v.low,
-        "v_gain": v.gain,
-        "v_gain_high": v.gain + ONE_SIDED * v.gain_sd,
-        "v_lost": _lost(v),
-        "i_shift": None if i is None else i.shift,
-        "i_iii": None if i is None or iii is None else iii.shift - i.shift,
-        "i_iii_low": None if i is None or iii is None else iii.low - i.high,
-        "watch_evidence": WATCH.evidence(fast.likelihood),
-        "warn_evidence": WARN.evidence(middle.likelihood),
-    }
-    return Compared(printed, measures)
+
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
+        self._blocks: deque[tuple[float, Samples]] = deque(maxlen=WINDOWS[-1])
+
+    def push(self, fact: AverageMeasured) -> Compared:
+        """Take the next fact of the baseline's row.
+
+        Its first bank watches, the second warns, the last is printed.
+        """
+        follow, averages = self._reference.follow, fact.averages
+        fast = follow(averages[0])["V"]
+        middle = follow(averages[min(1, len(averages) - 1)])["V"]
+        printed = follow(averages[-1])
+        v, i, iii = printed["V"], printed.get("I"), printed.get("III")
+        weight = 1.0 / (fact.newest_noise * fact.newest_noise)
+        self._blocks.append((weight, weight * self._reference.follower.products(fact.newest)))
+        measures: dict[str, float | None] = {
+            "v_shift": v.shift,
+            "v_shift_low": v.low,
+            "v_gain": v.gain,
+            "v_gain_high": v.gain + ONE_SIDED * v.gain_sd,
+            "v_lost": _lost(v),
+            "i_shift": None if i is None else i.shift,
+            "i_iii": None if i is None or iii is None else iii.shift - i.shift,
+            "i_iii_low": None if i is None or iii is None else iii.low - i.high,
+            "watch_evidence": WATCH.evidence(fast.likelihood),
+            "warn_evidence": WARN.evidence(middle.likelihood),
+            "jump_evidence": self._jump(printed),
+        }
+        return Compared(printed, measures)
+
+    def _jump(self, at: Mapping[str, Followed]) -> float | None:
+        """The largest evidence of all windows; None before the shortest is full."""
+        best: float | None = None
+        total, weight = np.zeros_like(self._blocks[0][1]), 0.0
+        for count, (w, products) in enumerate(reversed(self._blocks), start=1):
+            total += products
+            weight += w
+            if count in WINDOWS:
+                likelihood = self._reference.follower.last(total / weight, 1 / math.sqrt(weight), at)
+                evidence = WARN.evidence(likelihood)
+                best = evidence if best is None else max(best, evidence)
+        return best
 
 
 def _lost(v: Followed) -> float | None:

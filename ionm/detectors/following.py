@@ -237,8 +237,7 @@ class Follower:
         noise
             Its residual noise, in V.
         """
-        x = np.add.reduce(self._whiten * average[self._columns], axis=1)
-        products = np.add.reduce(self._pieces * x, axis=2)
+        products = self.products(average)
         count = len(self.names)
         places = [self._still] * count
         # the baseline's noise is in the difference too
@@ -254,6 +253,40 @@ class Follower:
                 if turn == ROUNDS - 1:
                     found[self.names[wave]] = self._read(wave, own, energy, support, power)
         return {name: found[name] for name in self.names}
+
+    def products(self, average: Samples) -> Samples:
+        """Every wave at every shift times an average: what `follow` needs of it, and linear in it."""
+        x = np.add.reduce(self._whiten * average[self._columns], axis=1)
+        return np.asarray(np.add.reduce(self._pieces * x, axis=2))
+
+    def last(self, products: Samples, noise: float, at: Mapping[str, Followed]) -> Likelihood:
+        """The likelihood of the last wave alone, the others taken out at known shifts.
+
+        Parameters
+        ----------
+        products
+            Of an average (`products`).
+        noise
+            Its residual noise, in V.
+        at
+            The waves as followed elsewhere; their shifts are used.
+        """
+        places = [self._still + round(at[name].shift / self._step) for name in self.names]
+        wave = len(places) - 1
+        own, energy = self._alone(wave, places, products)
+        power = (noise * noise + self._noise * self._noise) * self._spread[wave]
+        ratio = self._ratio(wave, float(energy[self._still]))
+        return self._likelihood(own, energy, power, ratio)
+
+    def _ratio(self, wave: int, energy: float) -> float:
+        """What corrects a gain for the noise in the baseline's own energy."""
+        # with a baseline of mostly noise the correction would divide by nothing
+        return energy / max(energy - self._excess[wave], 0.25 * energy)
+
+    def _likelihood(self, own: Samples, energy: Samples, power: float, ratio: float) -> Likelihood:
+        return Likelihood(
+            self.shifts, own / (ratio * power), energy / (ratio * ratio * power), self._unlikely
+        )
 
     def _alone(self, wave: int, places: list[int], products: Samples) -> tuple[Samples, Samples]:
         """Product and energy of a wave at every shift, the others taken out where they are now."""
@@ -283,8 +316,7 @@ class Follower:
         level = min(largest - QUANTILE, float(support[place]))
         inside = np.flatnonzero(support >= level)
         here = float(energy[place])
-        # with a baseline of mostly noise the correction would divide by nothing
-        ratio = here / max(here - self._excess[wave], 0.25 * here)
+        ratio = self._ratio(wave, here)
         return Followed(
             self._step * (place - self._still + offset),
             self._step * (_crossing(support, int(inside[0]), -1, level) - self._still),
@@ -292,9 +324,7 @@ class Follower:
             ratio * max(float(own[place]), 0.0) / here,
             ratio * math.sqrt(variance / here),
             max(float(own[place]), 0.0) / math.sqrt(here * variance),
-            Likelihood(
-                self.shifts, own / (ratio * variance), energy / (ratio * ratio * variance), self._unlikely
-            ),
+            self._likelihood(own, energy, variance, ratio),
         )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ionm.averaging import Averaging
 from ionm.detectors.baep import Backwards, Baep
-from ionm.detectors.change import WARN, WATCH, compare
+from ionm.detectors.change import WARN, WATCH, Comparison
 from ionm.detectors.reference import Certification
 from ionm.filters.bandpass import Bandpass
 from ionm.filters.chain import Chain
@@ -33,15 +33,17 @@ class Run:
         layout = Layout((0,), None, cutter.zero, cutter.length, info.fs, 0.0)
         filters = Chain((BAND,)).start(info)
         self.running = spec.start(layout, BAND.sections(info))
-        self.facts, self.compared, self.reference = [], [], None
+        self.facts, self.compared, self.reference, comparison = [], [], None, None
         for piece in simulated.chunks(chunk):
             for sweep in cutter.push(filters.push(piece)):
                 new = self.running.push(sweep.sample, sweep.trigger.sample, sweep.data, sweep.valid, (None,))
                 if self.reference is None and sweep.sample >= baseline * info.fs:
                     self.reference = self.running.certify(0)
+                    if not isinstance(self.reference, str):
+                        comparison = Comparison(self.reference)
                 self.facts += new
-                if self.reference is not None and not isinstance(self.reference, str):
-                    self.compared += [(f.sample / info.fs, compare(self.reference, f.averages)) for f in new]
+                if comparison is not None:
+                    self.compared += [(f.sample / info.fs, comparison.push(f)) for f in new]
 
 
 @pytest.fixture(scope="module")
