@@ -67,7 +67,7 @@ def setting(rows: int, fs: float, protocol: str = "mvd-hfs") -> Setting:
     control = next(d for d in loaded.lsr.derivation if d.site == SITE and d.role == "m_control")
     tables = [msgspec.structs.replace(first, muscle=name) for name in channels[:-1]]
     lsr = msgspec.structs.replace(loaded.lsr, derivation=[*tables, control])
-    modality = msgspec.structs.replace(loaded, lsr=lsr).modality()
+    modality = msgspec.structs.replace(loaded, lsr=lsr, zlr=None).modality()
     info = StreamInfo(fs, tuple(Channel(name) for name in channels))
     return Setting(modality, info, tuple(f"{SITE}>{name}" for name in channels[:-1]))
 

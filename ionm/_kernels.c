@@ -1917,6 +1917,39 @@ static PyType_Spec matcher_spec = {
     .slots = matcher_slots,
 };
 
+PyDoc_STRVAR(eliminate_doc, "eliminate(work)\n\nSee ionm.detectors.template.eliminate.");
+
+static PyObject *eliminate(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    Py_buffer view;
+    (void)module;
+    if (wants("eliminate", 1, nargs) < 0 || PyObject_GetBuffer(args[0], &view, PyBUF_RECORDS) < 0)
+        return NULL;
+    const Py_ssize_t n = view.ndim == 2 ? view.shape[0] : 0, m = view.ndim == 2 ? view.shape[1] : 0;
+    if (n < 1 || m < n || strcmp(view.format, "d") != 0 || !PyBuffer_IsContiguous(&view, 'C')) {
+        PyBuffer_Release(&view);
+        PyErr_SetString(PyExc_ValueError, "need contiguous rows of float64, at least as many columns as rows");
+        return NULL;
+    }
+    double *work = view.buf;
+    for (Py_ssize_t k = 0; k < n; k++) {
+        const double *pivot = work + k * m;
+        for (Py_ssize_t i = k + 1; i < n; i++) {
+            double *row = work + i * m;
+            take_away(row + k + 1, row[k] / pivot[k], pivot + k + 1, m - k - 1);
+        }
+    }
+    for (Py_ssize_t k = n - 1; k >= 0; k--) {
+        double *row = work + k * m;
+        for (Py_ssize_t j = n; j < m; j++)
+            row[j] /= row[k];
+        for (Py_ssize_t i = 0; i < k; i++)
+            take_away(work + i * m + n, work[i * m + k], row + n, m - n);
+    }
+    PyBuffer_Release(&view);
+    Py_RETURN_NONE;
+}
+
 static PyObject *path_names(void)
 {
     path_type paths[4];
@@ -1930,6 +1963,7 @@ static PyObject *path_names(void)
 static PyMethodDef module_methods[] = {
     {"whole", (PyCFunction)(void (*)(void))whole, METH_FASTCALL, whole_doc},
     {"extent", (PyCFunction)(void (*)(void))extent, METH_FASTCALL, extent_doc},
+    {"eliminate", (PyCFunction)(void (*)(void))eliminate, METH_FASTCALL, eliminate_doc},
     {NULL, NULL, 0, NULL},
 };
 

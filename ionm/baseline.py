@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 from statistics import median
 
 from ionm.detectors.lsr import SHALLOW, Lsr
 from ionm.detectors.recognition import replicates
-from ionm.detectors.template import Trace, learn
+from ionm.detectors.template import Template, Trace, learn
 from ionm.detectors.waveform import turn
 from ionm.events import Measurement
 from ionm.quality import bet
@@ -27,12 +27,16 @@ LEAST_REPLICATES = 5
 """Responses needed among the twenty before an LSR counts as elicited (a quarter; house rules ask
 for three reproducible sweeps of five, general knowledge, facial.md 1.6)."""
 
-CERTAIN = math.log(1e4)
-"""Evidence, as the logarithm of the odds against noise, for an elicited LSR (our choice: one
-wrong baseline in ten thousand derivations)."""
+CERTAIN = math.log(1e3)
+"""Evidence, as the logarithm of the odds against noise, for an elicited LSR (our choice: one wrong
+baseline in a thousand derivations without an LSR)."""
 
 DOUBTFUL = math.log(20)
 """Evidence for a common response from which on "not elicited" is not said (our choice: five percent)."""
+
+HALVES = 5
+"""Single sweeps' worth of evidence in what the halves have in common, at least: in white noise they certify
+an LSR of half the amplitude that a single sweep shows, in others of less (benchmarks/detection.py)."""
 
 LARGEST_LIMIT = 100e-6
 """Detection limit above which "not elicited" is not said, in V: most LSRs are 50 to 500 uV
@@ -124,6 +128,8 @@ class Baseline:
         Median time between its stimuli, in samples (annotated, not compared).
     evidence
         That its sweeps hold a common response, as the logarithm of the odds against noise.
+    template
+        What the response looks like; None if not elicited, or if the background is too short to learn it.
     """
 
     stimulus: Stimulus
@@ -135,6 +141,7 @@ class Baseline:
     sweeps: int
     interval: float
     evidence: float
+    template: Template | None = field(default=None, repr=False, compare=False)
 
 
 def certify(sweeps: Sequence[ValidSweep], test: Lsr) -> Baseline | str:
@@ -157,7 +164,7 @@ def certify(sweeps: Sequence[ValidSweep], test: Lsr) -> Baseline | str:
         return f"the stimulus varied: {'; '.join(map(str, stimuli))}"
     present = [s.measurement for s in newest if s.measurement.present]
     single = math.fsum(bet(s.measurement.chance) for s in newest)
-    common = _common(newest, test)
+    common, template = _common(newest, test)
     evidence = max(single, common)
     m_present = [
         s.m_control.amplitude for s in newest if s.m_control is not None and s.m_control.amplitude is not None
@@ -180,10 +187,11 @@ def certify(sweeps: Sequence[ValidSweep], test: Lsr) -> Baseline | str:
             N_SWEEPS,
             interval,
             evidence,
+            template,
         )
     if len(present) > 1 or common >= DOUBTFUL:
         return f"weak: a response in {len(present)} of {N_SWEEPS} sweeps"
-    limit = median(s.measurement.detection_limit or 0.0 for s in newest)
+    limit = median(s.measurement.detection_limit or 0.0 for s in newest) / math.sqrt(HALVES)
     if limit > LARGEST_LIMIT:
         return f"noise: a response below {limit * 1e6:.0f} uV would not be seen"
     if all(s.m_control is None for s in newest):
@@ -193,16 +201,13 @@ def certify(sweeps: Sequence[ValidSweep], test: Lsr) -> Baseline | str:
     return Baseline(stimulus, elicited, None, None, m_amplitude, len(present), N_SWEEPS, interval, evidence)
 
 
-def _common(sweeps: Sequence[ValidSweep], test: Lsr) -> float:
-    """Evidence for a response that all sweeps have in common, large enough to be one."""
+def _common(sweeps: Sequence[ValidSweep], test: Lsr) -> tuple[float, Template | None]:
+    """Evidence for a response that all sweeps have in common, large enough to be one, and its template."""
     traces = [s.measurement.trace for s in sweeps if isinstance(s.measurement.trace, Trace)]
-    if len(traces) < len(sweeps):
-        return 0.0
-    evidence = replicates(traces, test.alpha)
-    if evidence < DOUBTFUL:
-        return evidence
-    template = learn(traces)
-    found = turn(template.response) if template is not None else None
-    if found is None or found.swing < test.floor or found.prominence < SHALLOW * found.swing:
-        return 0.0
-    return evidence
+    template = learn(traces) if len(traces) == len(sweeps) else None
+    if template is None:
+        return 0.0, None
+    found = turn(template.response)
+    if found.swing < test.floor or found.prominence < SHALLOW * found.swing:
+        return 0.0, template
+    return replicates(traces, test.alpha), template

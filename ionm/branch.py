@@ -24,7 +24,7 @@ from ionm.change import change_point
 from ionm.derivation import Derivation
 from ionm.detectors.lsr import Lsr
 from ionm.detectors.recognition import Recognition
-from ionm.detectors.template import Trace, learn
+from ionm.detectors.template import Trace
 from ionm.drugs import Drugs
 from ionm.events import ArtefactMark, BaselineTaken, Event, Measurement, StateChange
 from ionm.holds import BY_STIMULUS, Holds
@@ -339,14 +339,10 @@ class Branch:
         self.baseline, self._same, self._template = found, None, None
         measured = [valid.measurement for valid in self._newest]
         traces = [m.trace for m in measured if isinstance(m.trace, Trace)]
-        if found.elicited and len(traces) == len(measured):
-            template = learn(traces)
-            if template is not None:
-                self._template = Recognition(template, traces, self._test.alpha)
-                self.baseline = replace(
-                    found, amplitude=self._template.amplitude, latency=self._template.onset
-                )
-                measured = [self._template.judge(m, t) for m, t in zip(measured, traces, strict=True)]
+        if found.template is not None:
+            self._template = Recognition(found.template, traces, self._test.alpha)
+            self.baseline = replace(found, amplitude=self._template.amplitude, latency=self._template.onset)
+            measured = [self._template.judge(m, t) for m, t in zip(measured, traces, strict=True)]
         self._return.clear()
         self._recent.extend(measured)
         self._history.clear()

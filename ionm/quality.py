@@ -109,10 +109,10 @@ SMALLEST_CHANCE = 1e-5
 """One sweep alone, a movement say, shall not decide: a smaller chance counts as this one."""
 
 
-def bet(chance: float) -> float:
+def bet(chance: float, kappa: float = KAPPA) -> float:
     """What one sweep gains by betting against noise, as a logarithm.
 
-    A p-value is turned into a bet that pays ``KAPPA * p**(KAPPA - 1)``: in noise alone its mean is one
+    A p-value is turned into a bet that pays ``kappa * p**(kappa - 1)``: in noise alone its mean is one
     (a calibrator: Vovk V, Wang R, Ann Stat 2021;49:1736-54), so gains may be multiplied over sweeps.
     """
-    return math.log(KAPPA) + (KAPPA - 1) * math.log(max(chance, SMALLEST_CHANCE))
+    return math.log(kappa) + (kappa - 1) * math.log(max(chance, SMALLEST_CHANCE))

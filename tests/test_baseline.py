@@ -52,7 +52,7 @@ def test_missing_responses_do_not_pull_the_median_down():
         (sweeps(*([100] * 10)) + sweeps(*([100] * 10), mA="12"), "the stimulus varied: mA=10; mA=12"),
         (sweeps(*([100] * 4), *([None] * 16)), "weak: a response in 4 of 20 sweeps"),
         (sweeps(*([100] * 5), *([None] * 15), p_value=0.003), "weak: a response in 5 of 20 sweeps"),
-        (sweeps(*([None] * 20), limit=101.0), "noise: a response below 101 uV would not be seen"),
+        (sweeps(*([None] * 20), limit=225.8), "noise: a response below 101 uV would not be seen"),
         (sweeps(*([None] * 20), m=0.0), "no LSR, and the M-control answered in 0 of 20 sweeps only"),
         (sweeps(*([None] * 20), m=None), "no LSR, and no M-control to show that the stimulus arrived"),
     ],

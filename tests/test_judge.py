@@ -268,7 +268,7 @@ def test_not_elicited_is_not_said_without_an_m_control():
 
 def test_not_elicited_is_not_said_in_noise_that_hides_an_lsr():
     case = Case()
-    case.sweeps(20, None, limit=150.0)
+    case.sweeps(20, None, limit=250.0)
 
     (taken,) = case.baselines()
     assert not taken.accepted

@@ -249,6 +249,8 @@ def test_a_later_start_shifts_every_sample_and_nothing_else(k):
         for name in ("sample", "trigger_sample", "since_sample", "note_sample", "start", "stop"):
             if name in keys:
                 keys[name] -= k
+        if keys.get("interval"):
+            keys["interval"] = [sample - k for sample in keys["interval"]]
         return keys
 
     first = [busy(), moved(busy(), 20_000)]

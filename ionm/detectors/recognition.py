@@ -16,7 +16,7 @@ import numpy as np
 
 from ionm.compiled import fastest
 from ionm.detectors.background import MEMORY, TINY
-from ionm.detectors.template import LAGS, STEP, Found, Matcher, Template, Trace, learn
+from ionm.detectors.template import LAGS, STEP, Found, Matcher, Template, Trace, learn, parabola
 from ionm.events import Measurement
 from ionm.quality import NullTail, bet
 from ionm.stream import Samples
@@ -31,6 +31,10 @@ ALIKE = 0.5
 OFFSET = 10.0
 """Added to a match before its chance is read off a Pareto tail. This is nearly an exponential one; matches in
 white noise, dense EMG, sparse motor units and heavy tails fall off somewhat faster (our choice)."""
+
+SHAPE = 0.05
+"""Error of an amplitude read off a template because no two responses have quite the same shape, as a share
+(our choice: that of polyphasic simulated responses)."""
 
 SMALLEST = 0.1
 """Least that is remembered of a match: far below the middle."""
@@ -73,7 +77,7 @@ class Recognition:
         self._spreads: deque[float] = deque(maxlen=MEMORY)
         ideal = _Ideal(template, traces)
         self.amplitude, self.onset, self.peak = ideal.amplitude, ideal.onset, ideal.peak
-        self._onset_error = ideal.onset_error
+        self._onset_error, self._size_error = ideal.onset_error, ideal.amplitude_error
         near = float(template.shapes[len(template.lags) // 2] @ template.shapes[len(template.lags) // 2 + 1])
         self._curvature = max(2 * (1 - near), 1e-6) / template.grid.bin**2  # of a match of 1, in 1/s^2
         for trace in traces:
@@ -89,15 +93,16 @@ class Recognition:
         best = found.best
         own = self._null.p_value(statistic + OFFSET)
         p_value = min(1.0, own / KNOWN, free.chance / (1 - KNOWN))
-        lag, value = _parabola(found.values, best)
+        lag, value = parabola(found.values, best)
         volts = self.amplitude / (template.sizes[best] * template.scale)  # of one unit of match
-        error = noise * volts
+        level = value / statistic if value > 0 and statistic > 0 else noise  # with what lies beside it
+        error = math.hypot(max(level, noise) * volts, self._size_error, SHAPE * value * volts)
         shown = Measurement(
             p_value < self._alpha,
             statistic=statistic,
             p_value=p_value,
-            noise=error,
-            detection_limit=max(self._null.threshold(self._alpha * KNOWN) - OFFSET, 1.0) * error,
+            noise=noise * volts,
+            detection_limit=max(self._null.threshold(self._alpha * KNOWN) - OFFSET, 1.0) * noise * volts,
             amplitude_error=error,
             estimate=value * volts,
             trace=trace,
@@ -114,7 +119,7 @@ class Recognition:
                 amplitude_error=None,
             )
         later = (template.lags[0] + lag) * template.grid.bin
-        late = noise / (value * math.sqrt(self._curvature)) if value > 0 else LAGS
+        late = max(level, noise) / (value * math.sqrt(self._curvature)) if value > 0 else LAGS
         return replace(
             shown,
             amplitude=value * volts,
@@ -169,9 +174,14 @@ def replicates(traces: Sequence[Trace], alpha: float) -> float:
         if template is None:
             return 0.0
         half = Recognition(template, known, alpha)
-        gains.append(math.fsum(bet(half.unexpected(trace)) for trace in asked))
+        chances = [half.unexpected(trace) for trace in asked]
+        gains += [math.fsum(bet(chance, kappa) for chance in chances) for kappa in KAPPAS]
     most = max(gains)
     return most + math.log(math.fsum(math.exp(gain - most) for gain in gains) / len(gains))
+
+
+KAPPAS = 0.25, 0.6, 0.85
+"""Bets on responses that are clear, faint and very faint in a single sweep (our choice)."""
 
 
 class _Ideal:
@@ -186,26 +196,29 @@ class _Ideal:
         found = grid.course.shape(mean[None], 0, 0.0, None, (0.0,) * len(grid.taus), reach)
         fs = grid.size / grid.bin
         self.amplitude = math.sqrt(max(found.swing**2 - (2 * noise) ** 2, 0.25 * found.swing**2))
+        self.amplitude_error = math.sqrt(2) * noise  # of a difference of two turns
         self.onset, self.peak = grid.begin + found.onset / fs, grid.begin + found.peak / fs
         rise = max(found.peak - found.onset, 1.0) / fs
-        self.onset_error = math.hypot(noise * rise / max(self.amplitude / 2, TINY), 1 / (fs * math.sqrt(12)))
+        slope = max(self.amplitude / 2, TINY) / rise
+        self.onset_error = math.hypot(1.5 * noise / slope, 1 / (fs * math.sqrt(12)))
 
 
 REACH = 3.0
 """RMS of the mean's background that it seldom exceeds before a response (general knowledge: three sigma)."""
 
 
-def _cleaned(trace: Trace, shift: int) -> Samples:
+def _cleaned(trace: Trace, shift: float) -> Samples:
     """A row at the full rate, brought to the template's latency, without what is not the response's."""
     grid = trace.grid
-    moved = slice(grid.columns.start + shift * grid.size, grid.columns.stop + shift * grid.size)
-    row = trace.data[trace.row, moved] - trace.level
+    columns = np.arange(grid.columns.start, grid.columns.stop)
+    row = trace.data[trace.row, grid.columns] - trace.level
     if trace.copy is not None:
         other, share, level = trace.copy
-        row = row - share * (trace.data[other, moved] - level)
+        row = row - share * (trace.data[other, grid.columns] - level)
     for weight, decay in zip(trace.weights, grid.decays, strict=True):
         row = row - weight * decay
-    return row
+    moved: Samples = np.interp(columns + shift * grid.size, columns, row)
+    return moved
 
 
 def _quiet(trace: Trace) -> Samples:
@@ -213,15 +226,3 @@ def _quiet(trace: Trace) -> Samples:
     first, stop = trace.background
     size = trace.grid.size
     return trace.data[trace.row, first * size : stop * size]
-
-
-def _parabola(values: Sequence[float], best: int) -> tuple[float, float]:
-    """Position and height of a peak, through the largest value and its neighbours."""
-    if not 0 < best < len(values) - 1:
-        return float(best), values[best]
-    left, middle, right = values[best - 1 : best + 2]
-    bend = left - 2 * middle + right
-    if bend >= 0:
-        return float(best), middle
-    by = min(max(0.5 * (left - right) / bend, -0.5), 0.5)
-    return best + by, middle - 0.25 * (left - right) * by

@@ -38,6 +38,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ionm.compiled import fastest
 from ionm.detectors.waveform import LANES, Course
 from ionm.quality import in_order
 from ionm.stream import Samples
@@ -111,7 +112,7 @@ class Grid(NamedTuple):
     @property
     def times(self) -> Samples:
         """The bins' centres after the stimulus, in s."""
-        times: Samples = (np.arange(self.n_bins) + 0.5 - self.zero) * self.bin
+        times: Samples = (np.arange(self.n_bins, dtype=np.float64) + 0.5 - self.zero) * self.bin
         return times
 
     @property
@@ -185,7 +186,7 @@ class Template:
     costs: Samples
     response: Samples
     hits: tuple[bool, ...]
-    shifts: tuple[int, ...]
+    shifts: tuple[float, ...]
     scale: float = 1.0
 
 
@@ -214,32 +215,34 @@ def learn(traces: Sequence[Trace]) -> Template | None:
         return None
     whitener = _levinson(correlation, ORDER)
     nuisance = _nuisance(grid, whitener)
-    white = [_filtered(sweep, whitener) for sweep in sweeps]
+    white = _filtered(sweeps, whitener)
     level = float(
         np.sqrt(np.median([np.mean(row[span] ** 2) for row, span in zip(white, spans, strict=True)]))
     )
-    pieces = _without(np.array([row[grid.reach] for row in white]), nuisance)
+    pieces = _without(white[:, grid.reach], nuisance)
     furthest = int(LAGS / grid.bin)
     lags = list(range(-furthest, furthest + 1))
     costs = np.minimum(0.5 * (np.array(lags) * grid.bin / JITTER) ** 2, FARTHEST)
     hits, shifts = [True] * len(sweeps), [0] * len(sweeps)
     for repeat in range(ROUNDS):
         held = [i for i, hit in enumerate(hits) if hit]
-        rows = [np.roll(sweeps[i], -shifts[i])[grid.reach] for i in held]
-        mean = np.mean(rows, axis=0)
-        smoother = _smoother(mean, correlation / len(rows), grid)
-        response = smoother @ mean
-        shapes = _without(np.array([_filtered(_shifted(response, by), whitener) for by in lags]), nuisance)
-        sizes = np.sqrt(np.sum(shapes**2, axis=1))
+        rows = np.array([np.roll(sweeps[i], -shifts[i])[grid.reach] for i in held])
+        parts = _responses(rows, correlation, grid)  # by linearity, of each sweep
+        response = np.cumsum(parts, axis=0)[-1]
+        shapes = _without(_filtered(_shifted(response, lags), whitener), nuisance)
+        sizes = np.sqrt(_sums(shapes * shapes))
         if not sizes.all() or level == 0:
             break
         shapes /= sizes[:, None]
         if repeat == ROUNDS - 1:
-            others = [(response - smoother @ row / len(rows)) * (len(rows) / (len(rows) - 1)) for row in rows]
-            moved = [_filtered(_shifted(o, shifts[i]), whitener) for i, o in zip(held, others, strict=True)]
-            alone = _without(np.array(moved), nuisance)
-            gains = np.sum(pieces[held] * alone, axis=1) / np.sum(alone * alone, axis=1)
-            scale = float(np.clip(np.median(gains), *SCALE))
+            others = (response - parts) * (len(held) / (len(held) - 1))
+            gains = [
+                _gain(pieces[i], other, shifts[i], whitener, nuisance)
+                for i, other in zip(held, others, strict=True)
+            ]
+            exact = [0.0] * len(sweeps)
+            for i, (by, _) in zip(held, gains, strict=True):
+                exact[i] = shifts[i] + by
             return Template(
                 grid,
                 whitener,
@@ -250,16 +253,39 @@ def learn(traces: Sequence[Trace]) -> Template | None:
                 costs,
                 response,
                 tuple(hits),
-                tuple(shifts),
-                scale,
+                tuple(exact),
+                float(np.clip(np.median([gain for _, gain in gains]), *SCALE)),
             )
-        matched = pieces @ shapes.T / level
+        matched = _sums(pieces[:, None, :] * shapes) / level
         best = np.argmax(matched - costs, axis=1)
         size = matched[np.arange(len(best)), best]
         found = size > max(HELD[0], HELD[1] * float(np.quantile(size, 0.75)))
         hits = found.tolist() if found.sum() > 1 else [True] * len(sweeps)
         shifts = np.where(size > CLEAR, np.array(lags)[best], 0).tolist()
     return None
+
+
+def _gain(
+    piece: Samples, response: Samples, shift: int, whitener: Samples, nuisance: Samples
+) -> tuple[float, float]:
+    """How much later than a lag a response is in a whitened piece, in bins, and how much of it."""
+    near = [shift - 1, shift, shift + 1]
+    shapes = _without(_filtered(_shifted(response, near), whitener), nuisance)
+    values: list[float] = (_sums(shapes * piece) / _sums(shapes * shapes)).tolist()
+    at, gain = parabola(values, 1)
+    return at - 1, gain
+
+
+def parabola(values: Sequence[float], best: int) -> tuple[float, float]:
+    """Position and height of a peak, through the largest value and its neighbours."""
+    if not 0 < best < len(values) - 1:
+        return float(best), values[best]
+    left, middle, right = values[best - 1 : best + 2]
+    bend = left - 2 * middle + right
+    if bend >= 0:
+        return float(best), middle
+    by = min(max(0.5 * (left - right) / bend, -0.5), 0.5)
+    return best + by, middle - 0.25 * (left - right) * by
 
 
 SCALE = 0.5, 1.1
@@ -331,9 +357,7 @@ class Matcher:
         begin = max(first, self._whitener.size - 1)
         starts = [self._start, *range(begin, stop - length + 1, self._step)]
         white = _filtered(trace, self._whitener)
-        pieces = np.array([white[start : start + length] for start in starts])
-        for direction in self._nuisance:
-            pieces = pieces - _sums(pieces * direction)[:, None] * direction
+        pieces = _without(np.array([white[start : start + length] for start in starts]), self._nuisance)
         energies = _sums(pieces * pieces).tolist()
         matched = _sums(pieces[:, None, :] * self._shapes)
         variance = in_order(energies[1:]) / (len(energies) - 1) / length if len(energies) > 1 else None
@@ -381,22 +405,24 @@ def _sums(products: Samples) -> Samples:
 
 def _without(pieces: Samples, nuisance: Samples) -> Samples:
     """What the nuisance cannot explain."""
-    rest: Samples = pieces - (pieces @ nuisance.T) @ nuisance
-    return rest
+    for direction in nuisance:
+        pieces = pieces - _sums(pieces * direction)[..., None] * direction
+    return pieces
 
 
 def _filtered(trace: Samples, whitener: Samples) -> Samples:
-    """The trace through the whitener; what lies before its first bin is zero."""
-    out = whitener[0] * trace
+    """Traces, in the last axis, through the whitener; what lies before their first bin is zero."""
+    out: Samples = whitener[0] * trace
     for delay in range(1, whitener.size):
-        out[delay:] += whitener[delay] * trace[: trace.size - delay]
+        out[..., delay:] += whitener[delay] * trace[..., : trace.shape[-1] - delay]
     return out
 
 
-def _shifted(response: Samples, lag: int) -> Samples:
-    """The response ``lag`` bins later."""
-    out = np.zeros_like(response)
-    out[max(lag, 0) : out.size + min(lag, 0)] = response[max(-lag, 0) : response.size - max(lag, 0)]
+def _shifted(response: Samples, lags: Sequence[int]) -> Samples:
+    """The response so many bins later, shape (n_lags, n_reach)."""
+    out = np.zeros((len(lags), response.size))
+    for row, lag in zip(out, lags, strict=True):
+        row[max(lag, 0) : row.size + min(lag, 0)] = response[max(-lag, 0) : row.size - max(lag, 0)]
     return out
 
 
@@ -421,7 +447,7 @@ def _levinson(correlation: Samples, order: int) -> Samples:
     a, error = np.zeros(order + 1), r[0]
     a[0] = 1.0
     for k in range(1, order + 1):
-        reflection = -float(np.dot(a[:k], r[k:0:-1])) / error
+        reflection = -float(_sums(a[:k] * r[k:0:-1])) / error
         a[: k + 1] = a[: k + 1] + reflection * a[: k + 1][::-1]
         error *= 1 - reflection**2
     return a
@@ -437,25 +463,58 @@ def _nuisance(grid: Grid, whitener: Samples) -> Samples:
     return np.ascontiguousarray(basis.T)
 
 
-def _smoother(mean: Samples, correlation: Samples, grid: Grid) -> Samples:
-    """The matrix that reads the response off a mean sweep: kriging with the decays as drift.
+def _responses(rows: Samples, correlation: Samples, grid: Grid) -> Samples:
+    """What each row adds to the response in their mean: kriging with the decays as drift.
 
-    ``correlation`` is that of the mean's noise.
+    Parameters
+    ----------
+    rows
+        Shape (n_rows, n_reach), in V.
+    correlation
+        Of the noise of one row.
     """
     times = grid.times[grid.reach]
     n, lead = times.size, grid.window.start - grid.fit.start
+    mean = np.cumsum(rows, axis=0)[-1] / len(rows)
+    noise = correlation / len(rows)
     apart = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-    noise = correlation[apart]
-    noise[np.diag_indices(n)] += 1e-6 * correlation[0]
     ramp = max(1, round(SMOOTH / grid.bin))
     taper = np.clip((np.arange(n) - lead + ramp) / ramp, 0, 1)
-    drift = np.array([*(np.exp(-times / tau) for tau in grid.taus), np.ones(n)]).T
-    before = np.linalg.lstsq(drift[:lead], mean[:lead], rcond=1e-3)[0]
-    rest = mean - drift @ before if lead > drift.shape[1] else mean - mean.mean()
-    power = max(float(np.mean(rest[lead:] ** 2)) - correlation[0], 0.1 * float(correlation[0]))
+    drift = np.array([*(np.exp(-times / tau) for tau in grid.taus), np.ones(n)])
+    rest = mean - mean.mean()
+    if lead > len(drift):
+        rest = mean - np.linalg.lstsq(drift[:, :lead].T, mean[:lead], rcond=1e-3)[0] @ drift
+    power = max(float(np.mean(rest[lead:] ** 2)) - float(noise[0]), 0.1 * float(noise[0]))
     smooth = power * np.outer(taper, taper) * np.exp(-0.5 * (apart * grid.bin / SMOOTH) ** 2)
-    solved = np.linalg.solve(smooth + noise, np.column_stack([drift, np.eye(n)]))
-    drifted, inverse = solved[:, : drift.shape[1]], solved[:, drift.shape[1] :]
-    weights = np.linalg.solve(drift.T @ drifted, drift.T @ inverse)
-    smoother: Samples = smooth @ (inverse - drifted @ weights)
-    return smoother
+    covariance = smooth + noise[apart]
+    covariance[np.diag_indices(n)] += 1e-6 * noise[0]
+    solved = _solved(covariance, np.vstack([drift, rows / len(rows)]).T).T
+    drifted, inverse = solved[: len(drift)], solved[len(drift) :]
+    normal = _sums(drift[:, None, :] * drifted)
+    weights = _solved(normal, _sums(drift[:, None, :] * inverse)).T
+    free = inverse - _sums(weights[:, None, :] * drifted.T)
+    found: Samples = np.einsum("ij,kj->ik", free, smooth)  # without BLAS
+    return found
+
+
+def _solved(matrix: Samples, columns: Samples) -> Samples:
+    """The solutions of a positive definite system, by elimination in a fixed order.
+
+    LAPACK's would depend on how many threads its library has, in the last bits.
+    """
+    work = np.hstack([matrix, columns])
+    fastest(eliminate)(work)
+    return work[:, len(matrix) :]
+
+
+def eliminate(work: Samples) -> None:
+    """Solve a positive definite system in place: shape (n, n + n_columns), the matrix first.
+
+    The compiled form gives the same bits; take it by ``fastest(eliminate)``.
+    """
+    n = len(work)
+    for k in range(n):
+        work[k + 1 :, k + 1 :] -= (work[k + 1 :, k] / work[k, k])[:, None] * work[k, k + 1 :]
+    for k in reversed(range(n)):
+        work[k, n:] /= work[k, k]
+        work[:k, n:] -= work[:k, k, None] * work[k, n:]

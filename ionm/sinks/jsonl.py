@@ -65,6 +65,7 @@ def _keys(event: Event) -> Mapping[str, Any]:
                 "percent_of_baseline": event.percent_of_baseline,
                 "detection_limit_percent": event.detection_limit_percent,
                 "reason": event.reason,
+                "interval": None if event.interval is None else list(event.interval),
             }
         case Hold():
             return {
@@ -132,7 +133,9 @@ def _response(event: Response) -> Mapping[str, Any]:
         "trigger_sample": event.trigger.sample,
         "present": m.present,
         "amplitude_uv": _scaled(m.amplitude, 1e6),
+        "amplitude_error_uv": _scaled(m.amplitude_error, 1e6),
         "latency_ms": _scaled(m.latency, 1e3),
+        "latency_error_ms": _scaled(m.latency_error, 1e3),
         "peak_latency_ms": _scaled(m.peak_latency, 1e3),
         "percent_of_baseline": event.percent_of_baseline,
         "above_baseline": event.above_baseline,
