@@ -216,9 +216,10 @@ class RunningFreeRun:
             if not BAND[0] <= self._rate / period <= BAND[1]:
                 continue
             floor = max(spec.potential * float(rms[row]), SMALLER * train.height)
-            lost = 2.5 if train.recognised else 1.5
             peaks = self._peaks[row].tolist()
-            this = rhythm(peaks, end - WINDOW, self._rate / period, period=period, floor=floor, pause=lost)
+            this = rhythm(
+                peaks, end - WINDOW, self._rate / period, period=period, floor=floor, begun=train.recognised
+            )
             if this is not None and this.height <= spec.largest:
                 found[row] = this
         together = self._synchrony.tone({row: this.frequency for row, this in found.items()})

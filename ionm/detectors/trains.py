@@ -23,8 +23,8 @@ import numpy as np
 from ionm.detectors.activity import Element
 from ionm.stream import Samples
 
-BAND = (57.0, 220.0)
-"""Frequency of an A-train, in Hz: 60 to 210 (general knowledge after Romstöck 2000), 5 % wider."""
+BAND = (58.8, 214.0)
+"""Frequency of an A-train, in Hz: 60 to 210 (general knowledge after Romstöck 2000), 2 % wider."""
 
 WINDOW = 80
 """Cells looked at for a rhythm: almost five periods of 60 Hz; two windows in a row hold a train of 50 ms."""
@@ -76,7 +76,7 @@ class Rhythm:
 
 
 def rhythm(
-    peaks: list[float], first: int, frequency: float, *, period: float, floor: float, pause: float
+    peaks: list[float], first: int, frequency: float, *, period: float, floor: float, begun: bool
 ) -> Rhythm | None:
     """The stretch of a window whose every period holds a potential of about the same height.
 
@@ -95,9 +95,10 @@ def rhythm(
         In cells.
     floor
         What is smaller shows nothing, in V.
-    pause
-        Longest pause between two potentials, in periods.
+    begun
+        Whether it goes on: then a potential may be lost in noise. What begins must begin suddenly.
     """
+    pause = (2.5 if begun else 1.5) * period
     quarter = len(peaks) // 4
     height = sorted(max(peaks[i * quarter : (i + 1) * quarter]) for i in range(4))[2]
     limit = max(0.5 * height, floor)
@@ -106,14 +107,20 @@ def rhythm(
         return None
     best = run = (strong[0], strong[0])
     for i in strong[1:]:
-        run = (run[0], i) if i - run[1] <= pause * period else (i, i)
+        run = (run[0], i) if i - run[1] <= pause else (i, i)
         if run[1] - run[0] > best[1] - best[0]:
             best = run
     if best[1] - best[0] < max(2.7 * period, SHORTEST):
         return None
+    before = peaks[max(best[0] - BEFORE, 0) : best[0]]
+    if not begun and before and max(before) > SUDDEN * height:
+        return None
     peak = max(peaks[best[0] : best[1] + 1])
     return Rhythm(frequency, first + best[0], first + best[1], height, peak)
 
+
+BEFORE, SUDDEN = 15, 0.7
+"""Cells before an A-train in which nothing reaches this share of its height: it begins suddenly (ours)."""
 
 SHORTEST = 30
 """Cells a rhythm must last in a window."""
