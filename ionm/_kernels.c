@@ -1,7 +1,8 @@
 /* What the live path spends its time on, compiled. Everything here has a twin in Python that gives the
  * same bits and says what is computed: _ScipyCascade in ionm/filters/sos.py is the twin of Cascade; those
  * of whole, extent, Course, Swings, NullTail and Background bear the same names in ionm/detectors and
- * ionm/quality.py. ionm/compiled.py chooses. Only the cascade is more than a plain rendering:
+ * ionm/quality.py, that of Canceller in ionm/filters. ionm/compiled.py chooses. Only the
+ * cascade is more than a plain rendering:
  *
  * - A group of channels runs side by side, one channel per vector lane. A block of samples is
  *   transposed in registers into a tile (one vector per sample), passes through up to eight
@@ -49,6 +50,14 @@ typedef void filter_function(const double *coefficients, Py_ssize_t n_sections, 
 
 /* Whether n samples are all of at most the size whose bits are `largest`. */
 typedef int sound_function(const double *x, Py_ssize_t n, int64_t largest);
+
+/* The canceller of hum: see canceller.py for both. */
+#define HUM_TILE 32 /* samples, at most */
+#define HUM_LANES 8 /* LANES there */
+typedef void foretell_function(const double *real, const double *imag, const unsigned char *taken, Py_ssize_t n_harmonics,
+                               const double *cosines, const double *sines, Py_ssize_t n, double *out);
+typedef void correlate_function(const double *x, const double *weight, Py_ssize_t n_harmonics, const double *cosines,
+                                const double *sines, Py_ssize_t n, double *sums);
 
 /* Magnitudes of doubles order as their bits do, with infinity and NaN on top. */
 static inline int64_t magnitude_bits(double x)
@@ -98,6 +107,28 @@ static filter_function *const filters[MAX_LANES + 1] = {
 #ifdef __x86_64__
     [4] = filter_4,
     [8] = filter_8,
+#endif
+#endif
+};
+
+static foretell_function *const foretellers[MAX_LANES + 1] = {
+    [1] = foretell_1,
+#ifdef VECTORS
+    [2] = foretell_2,
+#ifdef __x86_64__
+    [4] = foretell_4,
+    [8] = foretell_8,
+#endif
+#endif
+};
+
+static correlate_function *const correlators[MAX_LANES + 1] = {
+    [1] = correlate_1,
+#ifdef VECTORS
+    [2] = correlate_2,
+#ifdef __x86_64__
+    [4] = correlate_4,
+    [8] = correlate_8,
 #endif
 #endif
 };
@@ -453,13 +484,13 @@ static PyObject *Cascade_push(PyObject *self, PyObject *chunk)
     return result;
 }
 
-static int choose(Cascade *self, const char *name)
+static int choose(path_type *path, const char *name)
 {
     path_type paths[4];
     const int n = available(paths);
     for (int i = 0; i < n; i++)
         if (strcmp(paths[i].name, name) == 0) {
-            self->path = paths[i];
+            *path = paths[i];
             return 0;
         }
     PyErr_Format(PyExc_ValueError, "no path '%s' here", name);
@@ -492,7 +523,7 @@ static PyObject *Cascade_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     Cascade *self = (Cascade *)alloc(type, 0);
     if (self == NULL)
         return NULL;
-    if (choose(self, path) < 0) {
+    if (choose(&self->path, path) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -1950,6 +1981,689 @@ static PyObject *eliminate(PyObject *module, PyObject *const *args, Py_ssize_t n
     Py_RETURN_NONE;
 }
 
+/* What ionm/filters/mains.py and canceller.py define, in their order of operations; the constants bear their names. */
+
+#define PI 3.141592653589793
+#define TURN (2.0 * PI)
+#define OFFSET 0.25
+#define SLOPE 0.005
+#define JERK 3e-6
+#define SURPRISE 16.0
+#define WRAP (1.0 / 64.0)
+#define WANDER 5e-4
+#define FIRST 8
+#define LOCK 0.05
+#define SHORT 4.0
+#define ON 25.0
+#define OFF 8.0
+#define EARLY 16
+#define OUTLIER 9.0
+#define CHANGE 20.0
+#define LAST 8.0
+#define RECENT 6.0
+#define LONG_MEMORY 64.0 /* LONG */
+#define TRIP 1.5
+#define FLOOR 1e-24
+#define EULER 0.5772156649015329
+#define SMALLEST 1e-300 /* TINY */
+#define FARTHEST 1.0
+#define LOST 0.05
+#define PATIENCE 2.0
+#define STALE 10.0
+#define MAX_HARMONICS 32
+#define MAX_GRIDS 4
+#define LARGEST 1e100 /* of ionm/filters/sos.py */
+
+/* mains.Clock */
+typedef struct {
+    double frequency, phase, slope;
+    double p11, p12, p13, p22, p23, p33;
+    double last;
+    int64_t surprises;
+} mains_clock;
+
+static mains_clock fresh_clock(double frequency)
+{
+    return (mains_clock){.frequency = frequency, .p11 = 1e-12, .p22 = OFFSET * OFFSET, .p33 = SLOPE * SLOPE};
+}
+
+static void clock_advance(mains_clock *k, double dt)
+{
+    k->phase += k->frequency * dt + 0.5 * k->slope * dt * dt;
+    k->phase -= floor(k->phase);
+    k->frequency += k->slope * dt;
+}
+
+static void clock_forget(mains_clock *k, double dt)
+{
+    const double square = dt * dt, cube = square * dt;
+    k->p11 = k->p11 + 2.0 * dt * k->p12 + square * (k->p13 + k->p22) + cube * k->p23 + 0.25 * square * square * k->p33
+             + JERK * square * cube / 20.0;
+    k->p12 = k->p12 + dt * (k->p22 + k->p13) + 1.5 * square * k->p23 + 0.5 * cube * k->p33 + JERK * square * square / 8.0;
+    k->p13 = k->p13 + dt * k->p23 + 0.5 * square * k->p33 + JERK * cube / 6.0;
+    k->p22 = k->p22 + 2.0 * dt * k->p23 + square * k->p33 + JERK * cube / 3.0;
+    k->p23 = k->p23 + dt * k->p33 + 0.5 * JERK * square;
+    k->p33 = k->p33 + JERK * dt;
+}
+
+static double clock_prior(const mains_clock *k, double age)
+{
+    const double a = -age, b = 0.5 * age * age;
+    return k->p11 + 2.0 * a * k->p12 + 2.0 * b * k->p13 + a * a * k->p22 + 2.0 * a * b * k->p23 + b * b * k->p33;
+}
+
+static void clock_correct(mains_clock *k, double error, double variance, double age, double dt, double *moved,
+                          double *turned)
+{
+    const double a = -age, b = 0.5 * age * age;
+    double total = clock_prior(k, age) + variance;
+    if (error * error > SURPRISE * total) {
+        k->surprises = k->surprises && error * k->last > 0.0 ? k->surprises + 1 : 1;
+        if (k->surprises == 1)
+            error = copysign(sqrt(SURPRISE * total), error);
+        else {
+            k->p11 += error * error;
+            if (k->surprises > 2)
+                k->p22 += (error / dt) * (error / dt);
+        }
+    }
+    else
+        k->surprises = 0;
+    const double g1 = k->p11 + a * k->p12 + b * k->p13;
+    const double g2 = k->p12 + a * k->p22 + b * k->p23;
+    const double g3 = k->p13 + a * k->p23 + b * k->p33;
+    total = g1 + a * g2 + b * g3 + variance;
+    const double k1 = g1 / total, k2 = g2 / total, k3 = g3 / total;
+    k->phase += k1 * error;
+    k->frequency += k2 * error;
+    k->slope += k3 * error;
+    k->p11 -= k1 * g1;
+    k->p12 -= k1 * g2;
+    k->p13 -= k1 * g3;
+    k->p22 -= k2 * g2;
+    k->p23 -= k2 * g3;
+    k->p33 -= k3 * g3;
+    k->last = error;
+    *moved = k1 * error;
+    *turned = error * (total - variance) / total;
+}
+
+/* One channel at one harmonic: mains.Hum, mains.Noise and mains.Sight. */
+typedef struct {
+    double real, imag, variance, drift_real, drift_imag;
+    double last_real, last_imag, recent, lasting, noise;
+    double seen_real, seen_imag;
+} component;
+
+typedef struct {
+    PyObject_HEAD
+    Py_ssize_t n_channels, n_harmonics;
+    Py_ssize_t tile; /* samples */
+    double fs, dt;   /* dt: of a tile, in s */
+    double frequencies[MAX_GRIDS];
+    Py_ssize_t n_frequencies, candidate;
+    int64_t freeze;
+    int64_t next;     /* index of the sample that continues the stream */
+    int64_t position; /* samples since the stream began */
+    int64_t frozen;   /* until this position */
+    Py_ssize_t filled, window, period, length, age;
+    double idle;
+    int stimulated, locked, busy;
+    path_type path;
+    mains_clock clock;
+    component *parts;      /* [channel][harmonic] */
+    unsigned char *taken;  /* [channel][harmonic] */
+    double *real, *imag;   /* [channel][harmonic], what is taken */
+    int64_t *count, *seen; /* [channel] */
+    unsigned char *spoilt, *active, *sound; /* [channel] */
+    double *held;          /* [channel] */
+    double *leak;          /* [channel] */
+    double *buffer, *hum;  /* [channel][tile] */
+    double *cosines, *sines; /* [harmonic][tile] */
+    double *sums;          /* [channel + 1][1 + 2 n_harmonics][HUM_LANES] */
+    double weight[HUM_TILE], ones[HUM_TILE];
+} Canceller;
+
+static void canceller_search(Canceller *self)
+{
+    const Py_ssize_t n = self->n_channels * self->n_harmonics;
+    self->clock = fresh_clock(self->frequencies[self->candidate]);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        component *p = &self->parts[i];
+        p->real = p->imag = p->variance = p->drift_real = p->drift_imag = 0.0;
+    }
+    memset(self->taken, 0, (size_t)n);
+    memset(self->count, 0, sizeof(int64_t) * (size_t)self->n_channels);
+    self->locked = 0;
+    self->age = 0;
+    self->idle = 0.0;
+}
+
+static void canceller_foretell(Canceller *self)
+{
+    const mains_clock *k = &self->clock;
+    const Py_ssize_t n = self->tile;
+    const double turns = (k->frequency + 0.5 * k->slope * self->dt) / self->fs;
+    double *cosines = self->cosines, *sines = self->sines;
+    double c = cos(TURN * turns), s = sin(TURN * turns);
+    cosines[0] = cos(TURN * k->phase);
+    sines[0] = sin(TURN * k->phase);
+    for (Py_ssize_t done = 1; done < n; done *= 2) {
+        for (Py_ssize_t t = 0; t < done; t++) {
+            cosines[done + t] = cosines[t] * c - sines[t] * s;
+            sines[done + t] = cosines[t] * s + sines[t] * c;
+        }
+        const double squared = c * c - s * s;
+        s = c * s + s * c;
+        c = squared;
+    }
+    for (Py_ssize_t i = 1; i < self->n_harmonics; i++) {
+        const double *c0 = cosines + (i - 1) * n, *s0 = sines + (i - 1) * n;
+        double *c1 = cosines + i * n, *s1 = sines + i * n;
+        for (Py_ssize_t t = 0; t < n; t++) {
+            c1[t] = c0[t] * cosines[t] - s0[t] * sines[t];
+            s1[t] = c0[t] * sines[t] + s0[t] * cosines[t];
+        }
+    }
+    for (Py_ssize_t channel = 0; channel < self->n_channels; channel++) {
+        const Py_ssize_t at = channel * self->n_harmonics;
+        self->active[channel] = memchr(self->taken + at, 1, (size_t)self->n_harmonics) != NULL;
+        for (Py_ssize_t i = 0; i < self->n_harmonics; i++) {
+            self->real[at + i] = self->taken[at + i] ? self->parts[at + i].real : 0.0;
+            self->imag[at + i] = self->taken[at + i] ? self->parts[at + i].imag : 0.0;
+        }
+        if (self->active[channel])
+            foretellers[self->path.lanes](self->real + at, self->imag + at, self->taken + at, self->n_harmonics, cosines,
+                                          sines, n, self->hum + channel * n);
+    }
+}
+
+static void canceller_reset(Canceller *self)
+{
+    const Py_ssize_t n = self->n_channels * self->n_harmonics;
+    self->position = self->frozen = 0;
+    self->filled = 0;
+    self->window = -1;
+    self->stimulated = 0;
+    self->candidate = 0;
+    memset(self->held, 0, sizeof(double) * (size_t)self->n_channels);
+    memset(self->spoilt, 0, (size_t)self->n_channels);
+    memset(self->seen, 0, sizeof(int64_t) * (size_t)self->n_channels);
+    memset(self->parts, 0, sizeof(component) * (size_t)n);
+    for (Py_ssize_t i = 0; i < n; i++)
+        self->parts[i].noise = 1.0;
+    canceller_search(self);
+    canceller_foretell(self);
+}
+
+static void canceller_correlate(Canceller *self)
+{
+    const Py_ssize_t n = self->tile, size = (1 + 2 * self->n_harmonics) * HUM_LANES;
+    if (self->window < 0) {
+        self->window = 0;
+        self->period = (Py_ssize_t)floor(self->fs / self->clock.frequency + 0.5);
+        self->length = (2 * self->period - 1 + n - 1) / n;
+        memset(self->sums, 0, sizeof(double) * (size_t)((self->n_channels + 1) * size));
+    }
+    for (Py_ssize_t t = 0; t < n; t++) {
+        const double j = (double)(self->window * n + t);
+        self->weight[t] = greater(lesser(j + 1.0, 2.0 * (double)self->period - 1.0 - j), 0.0);
+    }
+    for (Py_ssize_t row = 0; row <= self->n_channels; row++)
+        correlators[self->path.lanes](row < self->n_channels ? self->buffer + row * n : self->ones, self->weight,
+                                      self->n_harmonics, self->cosines, self->sines, n, self->sums + row * size);
+    self->window++;
+}
+
+static double sum_of_lanes(const double *lanes)
+{
+    double sum = lanes[0];
+    for (int k = 1; k < HUM_LANES; k++)
+        sum += lanes[k];
+    return sum;
+}
+
+static inline double size_of(const component *p)
+{
+    return p->real * p->real + p->imag * p->imag;
+}
+
+/* mains.Hum.phase; what a harmonic says is summed over the channels first. */
+static double canceller_phase(const Canceller *self, double prior, double *information)
+{
+    double x[MAX_HARMONICS] = {0.0}, y[MAX_HARMONICS] = {0.0}, w[MAX_HARMONICS] = {0.0};
+    for (Py_ssize_t channel = 0; channel < self->n_channels; channel++) {
+        if (self->spoilt[channel] || self->count[channel] < 2)
+            continue;
+        const double leak = self->leak[channel];
+        for (Py_ssize_t i = 0; i < self->n_harmonics; i++) {
+            const component *p = &self->parts[channel * self->n_harmonics + i];
+            const double size = size_of(p), variance = p->variance + leak;
+            if (size > 4.0 * variance) {
+                const double share = (1.0 - 4.0 * variance / greater(size, SMALLEST)) / (p->noise + leak + variance);
+                x[i] += share * (p->real * p->seen_real + p->imag * p->seen_imag);
+                y[i] += share * (p->real * p->seen_imag - p->imag * p->seen_real);
+                w[i] += share * size;
+            }
+        }
+    }
+    double error = 0.0, known = 0.0;
+    for (Py_ssize_t i = 0; i < self->n_harmonics; i++) {
+        const double order = (double)(i + 1);
+        if (w[i] > 0.0 && order * order * prior < WRAP * (1.0 + prior * known)) {
+            double turn = atan2(y[i], x[i]) / (TURN * order);
+            if (known > 0.0)
+                turn += floor((error - turn) * order + 0.5) / order;
+            const double more = 2.0 * w[i] * (TURN * order) * (TURN * order);
+            known += more;
+            error += more * (turn - error) / known;
+        }
+    }
+    *information = known;
+    return error;
+}
+
+/* cos and sin of `turns` times each harmonic */
+static void turns_of(double turns, Py_ssize_t n_harmonics, double *a, double *b)
+{
+    const double c = cos(TURN * turns), s = sin(TURN * turns);
+    a[0] = c;
+    b[0] = s;
+    for (Py_ssize_t i = 1; i < n_harmonics; i++) {
+        a[i] = a[i - 1] * c - b[i - 1] * s;
+        b[i] = a[i - 1] * s + b[i - 1] * c;
+    }
+}
+
+/* mains.Noise.follow, of one channel */
+static void channel_noise(Canceller *self, Py_ssize_t channel, const double *a, const double *b)
+{
+    component *parts = self->parts + channel * self->n_harmonics;
+    const int64_t seen = ++self->seen[channel];
+    if (seen >= 2) {
+        const double windows = (double)(seen - 1);
+        double mean = 0.0;
+        for (Py_ssize_t i = 0; i < self->n_harmonics; i++) {
+            component *p = &parts[i];
+            const double x = p->seen_real - p->last_real, y = p->seen_imag - p->last_imag;
+            const double size = log((x * x + y * y) / 2.0 + FLOOR) + EULER;
+            p->recent = p->recent + (size - p->recent) / lesser(windows, RECENT);
+            p->lasting = p->lasting + (size - p->lasting) / lesser(windows, LONG_MEMORY);
+            if (fabs(p->lasting - p->recent) > TRIP)
+                p->lasting = p->recent;
+            mean = mean + p->lasting;
+        }
+        mean = mean / (double)self->n_harmonics;
+        for (Py_ssize_t i = 0; i < self->n_harmonics; i++)
+            parts[i].noise = exp(seen < EARLY ? greater(parts[i].lasting, mean) : parts[i].lasting);
+    }
+    for (Py_ssize_t i = 0; i < self->n_harmonics; i++) {
+        component *p = &parts[i];
+        p->last_real = p->seen_real * a[i] + p->seen_imag * b[i];
+        p->last_imag = p->seen_imag * a[i] - p->seen_real * b[i];
+    }
+}
+
+/* mains.Hum.correct, of one amplitude */
+static void believe(const Canceller *self, component *p, double seen_real, double seen_imag, int64_t count, double dt)
+{
+    const double x = seen_real - p->real, y = seen_imag - p->imag;
+    const double distance = x * x + y * y, grown = p->variance + WANDER * WANDER * dt * size_of(p);
+    double gain, left;
+    if (self->locked && count > FIRST) {
+        const double spread = greater(p->noise, distance / OUTLIER);
+        const double clip = lesser(1.0, sqrt(OUTLIER * (p->noise + grown) / greater(distance, SMALLEST)));
+        p->drift_real = p->drift_real + (clip * x - p->drift_real) / LAST;
+        p->drift_imag = p->drift_imag + (clip * y - p->drift_imag) / LAST;
+        const double limit = CHANGE * (p->noise / (2.0 * LAST - 1.0) + grown);
+        if (p->drift_real * p->drift_real + p->drift_imag * p->drift_imag > limit) {
+            p->drift_real = p->drift_imag = 0.0;
+            gain = 1.0;
+            left = spread;
+        }
+        else {
+            gain = grown / (grown + spread);
+            left = (1.0 - gain) * grown;
+        }
+    }
+    else {
+        const double windows = (double)count;
+        p->drift_real = p->drift_imag = 0.0;
+        gain = 1.0 / (self->locked ? windows : lesser(windows, SHORT));
+        left = count == 1 ? distance : p->noise * gain;
+    }
+    p->real = p->real + gain * x;
+    p->imag = p->imag + gain * y;
+    p->variance = left;
+}
+
+/* Whether a harmonic tells which of several grids it is of. */
+static int telling(const Canceller *self, Py_ssize_t harmonic)
+{
+    return self->n_frequencies == 1 || fmod((double)(harmonic + 1) * self->frequencies[self->candidate], 300.0) != 0.0;
+}
+
+static void canceller_learn(Canceller *self)
+{
+    const Py_ssize_t n_harmonics = self->n_harmonics, size = (1 + 2 * n_harmonics) * HUM_LANES;
+    const double area = (double)self->period * (double)self->period;
+    const double *of_level = self->sums + self->n_channels * size;
+    double cosines[MAX_HARMONICS], sines[MAX_HARMONICS];
+    for (Py_ssize_t i = 0; i < n_harmonics; i++) {
+        cosines[i] = sum_of_lanes(of_level + (1 + 2 * i) * HUM_LANES);
+        sines[i] = sum_of_lanes(of_level + (2 + 2 * i) * HUM_LANES);
+    }
+    mains_clock *k = &self->clock;
+    const double detuned = 9.0 * k->p22 / (k->frequency * k->frequency);
+    for (Py_ssize_t channel = 0; channel < self->n_channels; channel++) {
+        const double *sums = self->sums + channel * size;
+        const double level = sum_of_lanes(sums) / area;
+        double total = 0.0;
+        for (Py_ssize_t i = 0; i < n_harmonics; i++) {
+            const Py_ssize_t at = channel * n_harmonics + i;
+            component *p = &self->parts[at];
+            p->seen_real = 2.0 * (sum_of_lanes(sums + (1 + 2 * i) * HUM_LANES) - level * cosines[i]) / area + self->real[at];
+            p->seen_imag = -2.0 * (sum_of_lanes(sums + (2 + 2 * i) * HUM_LANES) - level * sines[i]) / area + self->imag[at];
+            total = total + size_of(p);
+        }
+        self->leak[channel] = detuned * detuned * total;
+    }
+    const double dt = (double)self->age * self->dt;
+    const double age = (double)(self->length * self->tile - (self->period - 1)) / self->fs;
+    self->age = 0;
+
+    clock_forget(k, dt);
+    double information, moved = 0.0, turned = 0.0;
+    const double error = canceller_phase(self, clock_prior(k, age), &information);
+    if (information > 0.0)
+        clock_correct(k, error, 1.0 / information + 1e-13, age, dt, &moved, &turned);
+
+    double moved_cos[MAX_HARMONICS], moved_sin[MAX_HARMONICS], a[MAX_HARMONICS], b[MAX_HARMONICS];
+    turns_of(moved, n_harmonics, moved_cos, moved_sin);
+    turns_of(turned, n_harmonics, a, b);
+    int64_t most = 0;
+    int there = 0;
+    for (Py_ssize_t channel = 0; channel < self->n_channels; channel++) {
+        const int ok = !self->spoilt[channel];
+        if (ok) {
+            channel_noise(self, channel, moved_cos, moved_sin);
+            self->count[channel]++;
+        }
+        const int64_t count = self->count[channel];
+        const double known = (double)(self->seen[channel] > 1 ? self->seen[channel] : 1), least = ON * (1.0 + EARLY / known);
+        most = count > most ? count : most;
+        for (Py_ssize_t i = 0; i < n_harmonics; i++) {
+            const Py_ssize_t at = channel * n_harmonics + i;
+            component *p = &self->parts[at];
+            if (ok)
+                believe(self, p, p->seen_real * a[i] + p->seen_imag * b[i], p->seen_imag * a[i] - p->seen_real * b[i], count,
+                        dt);
+            else
+                p->variance = p->variance + WANDER * WANDER * dt * size_of(p);
+            const double limit = (self->taken[at] ? OFF : least) * (p->variance + self->leak[channel]);
+            self->taken[at] = count >= FIRST && size_of(p) > limit;
+            there |= self->taken[at] && telling(self, i);
+        }
+    }
+    if (!self->locked && k->p22 < LOCK * LOCK && most >= FIRST)
+        self->locked = 1;
+    self->idle = there ? 0.0 : self->idle + dt;
+    if (fabs(k->frequency - self->frequencies[self->candidate]) > FARTHEST || k->p11 > LOST * LOST
+        || self->idle > PATIENCE) {
+        self->candidate = (self->candidate + 1) % self->n_frequencies;
+        canceller_search(self);
+    }
+}
+
+static void canceller_finish(Canceller *self)
+{
+    self->age++;
+    if (self->stimulated || (self->window < 0 && self->position - self->tile < self->frozen))
+        self->window = -1;
+    else
+        canceller_correlate(self);
+    self->stimulated = 0;
+    clock_advance(&self->clock, self->dt);
+    if (self->window > 0 && self->window == self->length) {
+        canceller_learn(self);
+        self->window = -1;
+    }
+    else if ((double)self->age * self->dt > STALE)
+        canceller_search(self);
+    if (self->window < 0)
+        memset(self->spoilt, 0, (size_t)self->n_channels);
+    canceller_foretell(self);
+}
+
+/* Samples [begin, begin + n) of a push, all within one tile. */
+static void canceller_pass(Canceller *self, const rows *r, Py_ssize_t begin, Py_ssize_t n)
+{
+    const int64_t largest = magnitude_bits(LARGEST);
+    for (Py_ssize_t channel = 0; channel < self->n_channels; channel++) {
+        const double *x = r->x + channel * r->x_stride + begin, *hum = self->hum + channel * self->tile + self->filled;
+        double *y = r->y + channel * r->n + begin, *kept = self->buffer + channel * self->tile + self->filled;
+        if (self->sound[channel]) {
+            if (self->active[channel])
+                for (Py_ssize_t t = 0; t < n; t++)
+                    y[t] = x[t] - hum[t];
+            else
+                memcpy(y, x, sizeof(double) * (size_t)n);
+        }
+        else {
+            const unsigned char *valid = r->valid + channel * r->valid_stride + begin;
+            for (Py_ssize_t t = 0; t < n; t++) {
+                const int ok = valid[t] && magnitude_bits(x[t]) <= largest;
+                if (ok)
+                    self->held[channel] = self->active[channel] ? x[t] - hum[t] : x[t];
+                else
+                    self->spoilt[channel] = 1;
+                y[t] = self->held[channel];
+                r->flags[channel * r->n + begin + t] = (unsigned char)ok;
+            }
+        }
+        memcpy(kept, y, sizeof(double) * (size_t)n);
+        self->held[channel] = y[n - 1];
+    }
+}
+
+static void canceller_run(Canceller *self, const rows *r, const int64_t *stimuli, Py_ssize_t n_stimuli, int64_t start)
+{
+    if (start != self->next)
+        canceller_reset(self);
+    const int64_t origin = start - self->position;
+    self->next = start + r->n;
+    for (Py_ssize_t begin = 0, waiting = 0; begin < r->n;) {
+        const Py_ssize_t room = self->tile - self->filled, n = r->n - begin < room ? r->n - begin : room;
+        canceller_pass(self, r, begin, n);
+        self->filled += n;
+        self->position += n;
+        begin += n;
+        for (; waiting < n_stimuli && stimuli[waiting] - origin < self->position; waiting++) {
+            const int64_t until = stimuli[waiting] - origin + self->freeze;
+            self->stimulated = 1;
+            self->frozen = until > self->frozen ? until : self->frozen;
+        }
+        if (self->filled == self->tile) {
+            canceller_finish(self);
+            self->filled = 0;
+        }
+    }
+}
+
+/* Everything that can fail comes before the state is touched. */
+static PyObject *canceller_push(Canceller *self, passage *p, PyObject *chunk, PyObject *stimuli)
+{
+    p->start = PyObject_GetAttr(chunk, py.start);
+    if (p->start == NULL || take(p, 0, chunk, py.data, 'd', "float64", self->n_channels, -1) < 0)
+        return NULL;
+    const Py_ssize_t n = p->views[0].shape[1], n_stimuli = PyTuple_Size(stimuli);
+    if (n_stimuli < 0 || take(p, 1, chunk, py.valid, '?', "bool", self->n_channels, n) < 0)
+        return NULL;
+    rows r = {p->views[0].buf, p->views[1].buf, make(p, 2, NULL), NULL, n,
+              p->views[0].strides[0] / (Py_ssize_t)sizeof(double), p->views[1].strides[0]};
+    const long long start = PyLong_AsLongLong(p->start);
+    if (r.y == NULL || (start == -1 && PyErr_Occurred()))
+        return NULL;
+    const Py_ssize_t total = n * self->n_channels;
+    if (total == 0)
+        return leave(p, chunk);
+    if (self->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "a canceller takes one push at a time");
+        return NULL;
+    }
+    const int64_t largest = magnitude_bits(LARGEST);
+    int all = r.x_stride == n && r.valid_stride == n && !memchr(r.valid, 0, (size_t)total)
+              && self->path.sound(r.x, total, largest);
+    memset(self->sound, 1, (size_t)self->n_channels);
+    if (!all) {
+        all = 1;
+        for (Py_ssize_t c = 0; c < self->n_channels; c++) {
+            self->sound[c] = !memchr(r.valid + c * r.valid_stride, 0, (size_t)n)
+                             && self->path.sound(r.x + c * r.x_stride, n, largest);
+            all &= self->sound[c];
+        }
+    }
+    if (!all) {
+        r.flags = make(p, 3, py.bool_type);
+        if (r.flags == NULL)
+            return NULL;
+        memset(r.flags, 1, (size_t)total);
+    }
+    int64_t few[16], *samples = few;
+    if (n_stimuli > 16 && (samples = ALLOCATE(n_stimuli, int64_t)) == NULL)
+        return PyErr_NoMemory();
+    for (Py_ssize_t i = 0; i < n_stimuli; i++)
+        samples[i] = PyLong_AsLongLong(PyTuple_GetItem(stimuli, i));
+    PyObject *result = PyErr_Occurred() ? NULL : leave(p, chunk);
+    if (result && total > GIL_THRESHOLD) {
+        self->busy = 1;
+        Py_BEGIN_ALLOW_THREADS
+        canceller_run(self, &r, samples, n_stimuli, start);
+        Py_END_ALLOW_THREADS
+        self->busy = 0;
+    }
+    else if (result)
+        canceller_run(self, &r, samples, n_stimuli, start);
+    if (samples != few)
+        PyMem_Free(samples);
+    return result;
+}
+
+static PyObject *Canceller_push(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (wants("push", 2, nargs) < 0)
+        return NULL;
+    if ((PyObject *)Py_TYPE(args[0]) != py.chunk_type) {
+        PyErr_Format(PyExc_TypeError, "expected a Chunk, got %R", (PyObject *)Py_TYPE(args[0]));
+        return NULL;
+    }
+    passage p = {0};
+    PyObject *result = canceller_push((Canceller *)self, &p, args[0], args[1]);
+    release(&p);
+    return result;
+}
+
+static PyObject *Canceller_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    const char *frequencies, *path;
+    Py_ssize_t n_channels, size, n_harmonics, tile;
+    double fs;
+    long long freeze;
+    if (kwargs && PyDict_Size(kwargs)) {
+        PyErr_SetString(PyExc_TypeError, "Canceller takes no keywords");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "ndy#nLns", &n_channels, &fs, &frequencies, &size, &n_harmonics, &freeze, &tile, &path))
+        return NULL;
+    const Py_ssize_t n_frequencies = size / (Py_ssize_t)sizeof(double);
+    if (n_channels < 0 || n_channels > INT32_MAX || !(fs > 0.0) || n_frequencies < 1 || n_frequencies > MAX_GRIDS
+        || size != n_frequencies * (Py_ssize_t)sizeof(double) || n_harmonics < 1 || n_harmonics > MAX_HARMONICS || freeze < 0
+        || (tile != 8 && tile != 16 && tile != 32)) {
+        PyErr_SetString(PyExc_ValueError, "sizes of a canceller do not fit together");
+        return NULL;
+    }
+    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Canceller *self = (Canceller *)alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    if (choose(&self->path, path) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    const Py_ssize_t n = n_channels * n_harmonics;
+    self->n_channels = n_channels;
+    self->n_harmonics = n_harmonics;
+    self->tile = tile;
+    self->fs = fs;
+    self->dt = (double)tile / fs;
+    memcpy(self->frequencies, frequencies, (size_t)size);
+    self->n_frequencies = n_frequencies;
+    self->freeze = freeze;
+    self->next = -1;
+    self->parts = ALLOCATE(n, component);
+    self->taken = ALLOCATE(n, unsigned char);
+    self->real = ALLOCATE(n, double);
+    self->imag = ALLOCATE(n, double);
+    self->count = ALLOCATE(n_channels, int64_t);
+    self->seen = ALLOCATE(n_channels, int64_t);
+    self->spoilt = ALLOCATE(n_channels, unsigned char);
+    self->active = ALLOCATE(n_channels, unsigned char);
+    self->sound = ALLOCATE(n_channels, unsigned char);
+    self->held = ALLOCATE(n_channels, double);
+    self->leak = ALLOCATE(n_channels, double);
+    self->buffer = ALLOCATE(n_channels * tile, double);
+    self->hum = ALLOCATE(n_channels * tile, double);
+    self->cosines = ALLOCATE(n_harmonics * tile, double);
+    self->sines = ALLOCATE(n_harmonics * tile, double);
+    self->sums = ALLOCATE((n_channels + 1) * (1 + 2 * n_harmonics) * HUM_LANES, double);
+    if (!self->parts || !self->taken || !self->real || !self->imag || !self->count || !self->seen || !self->spoilt
+        || !self->active || !self->sound || !self->held || !self->leak || !self->buffer || !self->hum || !self->cosines
+        || !self->sines || !self->sums) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    for (Py_ssize_t t = 0; t < tile; t++)
+        self->ones[t] = 1.0;
+    canceller_reset(self);
+    return (PyObject *)self;
+}
+
+static void Canceller_dealloc(PyObject *object)
+{
+    Canceller *self = (Canceller *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    void *const owned[] = {self->parts, self->taken, self->real, self->imag, self->count, self->seen, self->spoilt,
+                           self->active, self->sound, self->held, self->leak, self->buffer, self->hum, self->cosines,
+                           self->sines, self->sums};
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
+        PyMem_Free(owned[i]);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(object);
+    Py_DECREF(type);
+}
+
+static PyMethodDef canceller_methods[] = {
+    {"push", (PyCFunction)(void (*)(void))Canceller_push, METH_FASTCALL,
+     "push(chunk, stimuli)\n\nSee ionm.filters.canceller.Canceller.push."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot canceller_slots[] = {
+    {Py_tp_doc, "Canceller(n_channels, fs, frequencies, n_harmonics, freeze, tile, path)\n\n"
+                "See ionm.filters.canceller.Canceller; frequencies are the bytes of a float64 array."},
+    {Py_tp_new, (void *)Canceller_new},
+    {Py_tp_dealloc, (void *)Canceller_dealloc},
+    {Py_tp_methods, (void *)canceller_methods},
+    {0, NULL},
+};
+
+static PyType_Spec canceller_spec = {
+    .name = "ionm._kernels.Canceller",
+    .basicsize = sizeof(Canceller),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = canceller_slots,
+};
+
 static PyObject *path_names(void)
 {
     path_type paths[4];
@@ -2002,6 +2716,7 @@ PyMODINIT_FUNC PyInit__kernels(void)
         && (PyModule_AddObjectRef(module, "PATHS", names) < 0 || add_type(module, "Cascade", &cascade_spec) < 0
             || add_type(module, "Swings", &swings_spec) < 0 || add_type(module, "Course", &course_spec) < 0
             || add_type(module, "NullTail", &null_tail_spec) < 0
+            || add_type(module, "Canceller", &canceller_spec) < 0
             || add_type(module, "Background", &background_spec) < 0
             || add_type(module, "Matcher", &matcher_spec) < 0)) {
         Py_DECREF(module);
@@ -2255,6 +2970,47 @@ TARGET static int NAME(sound)(const double *x, Py_ssize_t n, int64_t largest)
     for (Py_ssize_t t = 0; t < n; t++)
         excess |= largest - magnitude_bits(x[t]);
     return excess >= 0;
+}
+
+/* The hum of one tile: the sum over the harmonics k that are taken of real[k] cos_k - imag[k] sin_k. */
+TARGET static void NAME(foretell)(const double *real, const double *imag, const unsigned char *taken, Py_ssize_t n_harmonics,
+                                  const double *cosines, const double *sines, Py_ssize_t n, double *out)
+{
+    for (Py_ssize_t t = 0; t < n; t += LANES) {
+        VEC y = SPLAT(0.0);
+        for (Py_ssize_t k = 0; k < n_harmonics; k++)
+            if (taken[k])
+                y += SPLAT(real[k]) * *(const LOOSE *)(cosines + k * n + t)
+                     - SPLAT(imag[k]) * *(const LOOSE *)(sines + k * n + t);
+        *(LOOSE *)(out + t) = y;
+    }
+}
+
+/* Add a tile of one channel to its sums, [1 + 2 n_harmonics][HUM_LANES]: of itself, with each cosine and sine. */
+TARGET static void NAME(correlate)(const double *x, const double *weight, Py_ssize_t n_harmonics, const double *cosines,
+                                   const double *sines, Py_ssize_t n, double *sums)
+{
+    VEC weighted[HUM_TILE / LANES];
+    for (Py_ssize_t i = 0; i < n / LANES; i++)
+        weighted[i] = ((const LOOSE *)x)[i] * ((const LOOSE *)weight)[i];
+    for (Py_ssize_t part = 0; part < HUM_LANES / LANES; part++) {
+        LOOSE *sum = (LOOSE *)sums + part;
+        VEC level = *sum;
+        for (Py_ssize_t i = part; i < n / LANES; i += HUM_LANES / LANES)
+            level += weighted[i];
+        *sum = level;
+        for (Py_ssize_t k = 0; k < n_harmonics; k++) {
+            LOOSE *with_cosine = sum + (1 + 2 * k) * (HUM_LANES / LANES), *with_sine = with_cosine + HUM_LANES / LANES;
+            const LOOSE *c = (const LOOSE *)(cosines + k * n), *s = (const LOOSE *)(sines + k * n);
+            VEC along = *with_cosine, across = *with_sine;
+            for (Py_ssize_t i = part; i < n / LANES; i += HUM_LANES / LANES) {
+                along += weighted[i] * c[i];
+                across += weighted[i] * s[i];
+            }
+            *with_cosine = along;
+            *with_sine = across;
+        }
+    }
 }
 
 #undef VEC
