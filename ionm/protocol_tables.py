@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -18,6 +18,7 @@ from ionm.detectors.lsr import Lsr
 from ionm.detectors.m_wave import MWave
 from ionm.filters.blanking import Blanking, Mask
 from ionm.filters.highpass import Highpass
+from ionm.filters.line_noise import LineNoise
 from ionm.filters.lowpass import Lowpass
 from ionm.modality import LsrModality
 from ionm.protocols import Filter
@@ -99,13 +100,14 @@ class DerivationTable(Table, frozen=True):
 
 
 class LsrTable(Table, frozen=True):
-    """``[lsr]``."""
+    """``[lsr]``; ``line_noise_hz`` takes mains hum away between blanking and filters, absent: not."""
 
     sweep_ms: tuple[Annotated[float, msgspec.Meta(ge=-10_000, le=0)], Duration]
     jitter_ms: Jitter
     response: ResponseTable
     m_control: MControlTable
     derivation: Annotated[list[DerivationTable], msgspec.Meta(min_length=1)]
+    line_noise_hz: Literal[50, 60, "auto"] | None = None
     highpass_hz: Hertz | None = None
     highpass_order: Order = 2
     lowpass_hz: Hertz | None = None
@@ -157,6 +159,9 @@ class LsrTable(Table, frozen=True):
             if controls:
                 masks.append(Mask(site, control.blank_ms * 1e-3, controls))
         filters: list[Filter] = []
+        if self.line_noise_hz is not None:
+            mains = self.line_noise_hz if self.line_noise_hz == "auto" else float(self.line_noise_hz)
+            filters.append(LineNoise(mains, harmless=tuple(harmless)))
         if self.highpass_hz is not None:
             filters.append(Highpass(self.highpass_hz, self.highpass_order))
         if self.lowpass_hz is not None:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from ionm.errors import InputError, SetupError
+from ionm.events import Response
+from ionm.filters.line_noise import LineNoise
 from ionm.protocol import FOLDER, load, shipped
 from ionm.session import Session
-from ionm.stream import Channel, StreamInfo, chunk
+from ionm.stream import Channel, StreamInfo, Trigger, chunk
 
 MVD = (FOLDER / "mvd-hfs.toml").read_text(encoding="utf-8")
 FS = 20_000.0
@@ -89,6 +91,36 @@ def test_every_number_of_the_main_protocol_has_its_source_near_by():
     assert bare == []
 
 
+@pytest.mark.parametrize(("key", "mains"), [("50", 50.0), ("60", 60.0), ('"auto"', "auto")])
+def test_mains_hum_is_taken_away_first_where_the_protocol_asks_for_it(written, key, mains):
+    asked = written("highpass_hz = 10\n", f"line_noise_hz = {key}\nhighpass_hz = 10\n")
+
+    first, *others = asked.modality().filters
+
+    assert first == LineNoise(mains, harmless=("click",))
+    assert tuple(others) == load("mvd-hfs").modality().filters
+    assert asked.hash != load("mvd-hfs").hash
+
+
+def test_a_session_without_hum_sees_less_noise(written):
+    stream, n = info("OrbOculi", "Mentalis", "OrbOris", "Frontalis", fs=5000.0), 30_000
+    t = np.arange(n) / 5000.0
+    data = np.random.default_rng(1).normal(0, 2e-6, (4, n)) + 40e-6 * np.sin(2 * np.pi * 150.1 * t)
+    triggers = [Trigger(k, "zygomatic") for k in range(1000, n, 1613)]
+
+    def noise(protocol):
+        (lsr, *_), _ = protocol.fit(stream, ["zygomatic"])
+        events = Session((lsr,), stream).push(chunk(data, 0, triggers))
+        seen = [e.measurement.noise for e in events if isinstance(e, Response) and e.role == "lsr"]
+        return np.median([value for value in seen[-12:] if value is not None])
+
+    with_hum = noise(load("mvd-hfs"))
+    without = noise(written("highpass_hz = 10\n", "line_noise_hz = 50\nhighpass_hz = 10\n"))
+
+    assert without < 0.2 * with_hum
+    assert without < 3e-6
+
+
 # the hash
 
 
@@ -117,6 +149,7 @@ def test_anything_else_changes_the_hash(written, old, new):
 # what is refused
 
 REFUSED = [
+    ("highpass_hz = 10\n", "line_noise_hz = 55\n", "at `lsr.line_noise_hz`"),
     # stimulated arteries
     (
         "window_ms = [4, 15]",
