@@ -94,6 +94,7 @@ class Recognition:
         own = self._null.p_value(statistic + OFFSET)
         p_value = min(1.0, own / KNOWN, free.chance / (1 - KNOWN))
         lag, value = parabola(found.values, best)
+        size = value * math.sqrt(max(1 - (noise / value) ** 2, 0.25)) if value > 0 else 0.0  # the best of lags
         volts = self.amplitude / (template.sizes[best] * template.scale)  # of one unit of match
         level = value / statistic if value > 0 and statistic > 0 else noise  # with what lies beside it
         error = math.hypot(max(level, noise) * volts, self._size_error, SHAPE * value * volts)
@@ -122,7 +123,7 @@ class Recognition:
         late = max(level, noise) / (value * math.sqrt(self._curvature)) if value > 0 else LAGS
         return replace(
             shown,
-            amplitude=value * volts,
+            amplitude=size * volts,
             latency=self.onset + later,
             peak_latency=self.peak + later,
             latency_error=math.hypot(min(late, LAGS), self._onset_error),
@@ -191,20 +192,29 @@ class _Ideal:
         grid = template.grid
         held = [(t, by) for t, by, hit in zip(traces, template.shifts, template.hits, strict=True) if hit]
         mean = np.mean([_cleaned(trace, by) for trace, by in held], axis=0)
-        noise = float(np.sqrt(np.mean([np.var(_quiet(trace)) for trace, _ in held]) / len(held)))
-        reach = REACH * noise
+        noise, swing = _left([_quiet(trace) for trace, _ in held], mean.size)
+        reach = max(REACH * noise, swing / 2)
         found = grid.course.shape(mean[None], 0, 0.0, None, (0.0,) * len(grid.taus), reach)
         fs = grid.size / grid.bin
-        self.amplitude = math.sqrt(max(found.swing**2 - (2 * noise) ** 2, 0.25 * found.swing**2))
-        self.amplitude_error = math.sqrt(2) * noise  # of a difference of two turns
+        self.amplitude = math.sqrt(max(found.swing**2 - swing**2, 0.25 * found.swing**2))
+        self.amplitude_error = math.sqrt(2) * reach / REACH  # of a difference of two turns
         self.onset, self.peak = grid.begin + found.onset / fs, grid.begin + found.peak / fs
         rise = max(found.peak - found.onset, 1.0) / fs
         slope = max(self.amplitude / 2, TINY) / rise
-        self.onset_error = math.hypot(1.5 * noise / slope, 1 / (fs * math.sqrt(12)))
+        self.onset_error = math.hypot(reach / 2 / slope, 1 / (fs * math.sqrt(12)))
 
 
 REACH = 3.0
 """RMS of the mean's background that it seldom exceeds before a response (general knowledge: three sigma)."""
+
+
+def _left(quiet: Sequence[Samples], length: int) -> tuple[float, float]:
+    """What averaging leaves of the background: its RMS, and its peak to peak in a stretch of this length."""
+    noise = float(np.sqrt(np.mean([np.var(row) for row in quiet]) / len(quiet)))
+    shortest = min(row.size for row in quiet)
+    mean = np.mean([row[:shortest] for row in quiet], axis=0)
+    swings = [np.ptp(mean[i : i + length]) for i in range(0, shortest - length + 1, length)]
+    return noise, float(np.median(swings)) if swings else 2 * REACH * noise
 
 
 def _cleaned(trace: Trace, shift: float) -> Samples:
