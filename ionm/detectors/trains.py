@@ -295,12 +295,11 @@ class Repetition:
         if self._pattern is None:
             self._run.append(element)
         self._count_in(element)
-        if self._pattern is None and self._count < self.LEADING:
-            return told, singles
-        regular = self._regular()
+        leading = self._leading()
+        regular = self._regular(leading)
         if regular:
             told += self._begin_tonic(regular)
-        elif self._pattern is None:
+        elif self._pattern is None and (len(leading) == self.LEADING or self._count >= 2 * self.LEADING):
             self._run = []
             self._pattern = "b_train"
             told.append(self._stretch(ended=False))
@@ -363,10 +362,13 @@ class Repetition:
             "bursts" if 2 * self._bursts > self._count else "spikes",
         )
 
-    def _regular(self) -> list[Element]:
-        """The newest discharges of a leading unit if they are regular, else nothing."""
+    def _leading(self) -> list[Element]:
+        """The newest elements that may be a leading unit's."""
         largest = max(e.peak for e in self._recent[-self.LEADING :])
-        leading = [e for e in self._recent if e.peak >= self.SMALLER * largest][-self.LEADING :]
+        return [e for e in self._recent if e.peak >= self.SMALLER * largest][-self.LEADING :]
+
+    def _regular(self, leading: list[Element]) -> list[Element]:
+        """Those of them that are one unit's if they are regular, else nothing."""
         if len(leading) < self.LEADING or leading[-1] is not self._recent[-1]:
             return []
         gaps = [b.at - a.at for a, b in pairwise(leading)]
