@@ -24,7 +24,7 @@ from ionm.averaging import Averaging
 from ionm.bench import Times, machine
 from ionm.criteria import LADDER, Noisiness, RunningCriterion
 from ionm.detectors.baep import AverageMeasured, Baep, RunningBaep
-from ionm.detectors.change import Comparison
+from ionm.detectors.comparison import Comparison
 from ionm.detectors.reference import Reference
 from ionm.filters.bandpass import Bandpass
 from ionm.filters.chain import Chain

@@ -97,8 +97,8 @@ def test_park_2021_needs_a_wave_i_that_stays():
         ({"watch_evidence": 8.0}, "watch"),
         ({"v_shift": 0.4e-3, "v_shift_low": 0.2e-3}, "watch"),
         ({"i_iii": 0.5e-3, "i_iii_low": 0.2e-3}, "watch"),
-        ({"warn_evidence": 4.5}, "warning"),
-        ({"jump_evidence": 8.0}, "warning"),
+        ({"warn_evidence": 5.0}, "warning"),
+        ({"jump_evidence": 8.5}, "warning"),
         ({"v_shift": 0.6e-3, "v_shift_low": 0.4e-3}, "warning"),
         ({"v_gain": -0.5, "v_gain_high": -0.55}, "warning"),  # turned over below: falls instead of rises
         ({"v_shift": 1.0e-3, "v_gain": -0.5}, "critical"),
@@ -123,7 +123,7 @@ def test_the_ladder_wants_two_updates_in_a_row():
     assert [bool(s) for s in steps] == [False, False, False, True]
     (step,) = steps[-1]
     assert (step.level.name, step.raised, step.value) == ("warning", True, 9.0)
-    assert step.clause == Clause("warn_evidence", ">=", 4.5)
+    assert step.clause == Clause("warn_evidence", ">=", 5.0)
 
 
 def test_a_warning_is_left_below_its_own_lower_limit_only():

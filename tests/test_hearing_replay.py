@@ -9,7 +9,7 @@ import pytest
 from ionm.averaging import Averaging
 from ionm.criteria import LADDER, Noisiness, pattern
 from ionm.detectors.baep import Baep
-from ionm.detectors.change import Comparison
+from ionm.detectors.comparison import Comparison
 from ionm.filters.bandpass import Bandpass
 from ionm.filters.chain import Chain
 from ionm.filters.clipping import Clipping

@@ -343,9 +343,7 @@ def _vertex(values: Samples, place: int) -> tuple[float, float]:
     if not 0 < place < len(values) - 1:
         return float(values[place]), 0.0
     a, b, c = values[place - 1 : place + 2].tolist()
-    curve = a - 2 * b + c
-    if curve >= 0:
-        return b, 0.0
+    curve = min(a - 2 * b + c, -1e-12)  # three equal values have no vertex of their own
     offset = 0.5 * (a - c) / curve
     return b - 0.25 * (a - c) * offset, offset
 

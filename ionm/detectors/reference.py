@@ -126,7 +126,7 @@ class Certification:
             return f"no wave V above a residual noise of {noise * 1e9:.0f} nV"
         if noise > self.quiet * v.amplitude:
             return (
-                f"noise: {noise * 1e9:.0f} nV is more than {100 * self.quiet:.0f} % "
+                f"noise: {noise * 1e9:.0f} nV is more than {100 * self.quiet:g} % "
                 f"of a wave V of {v.amplitude * 1e9:.0f} nV"
             )
         latencies = {name: wave.latency for name, wave in waves.items() if wave is not None}

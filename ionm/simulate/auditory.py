@@ -131,10 +131,6 @@ class Baep:
     tube: float = 0.9e-3
     pedestal: float = 0.16e-6
 
-    def latency(self, name: str, shift: float = 0.0) -> float:
-        """Of a wave's peak after the stimulus, in s."""
-        return self.tube + self.waves[name].latency + shift
-
     def at(self, times: Samples, state: State) -> Samples:
         """The potential at times after the stimulus, in V; ``times`` in s, any shape."""
         own = times - self.tube

@@ -317,8 +317,6 @@ class SimulatedHearing:
         ear = trigger.attributes["ear"]
         state = self.state(ear, trigger.sample / self.script.fs)
         first, last = max(at, 0), min(at + self._length, out.shape[1])
-        if first >= last:
-            return
         for row, name in enumerate(self.info.names):
             side = next(side for side, channel in CHANNELS.items() if channel == name)
             response = self._response((ear, side), state)

@@ -9,8 +9,9 @@ import pytest
 
 from ionm.averaging import Averaging
 from ionm.detectors.baep import Backwards, Baep
-from ionm.detectors.change import WARN, WATCH, Comparison
+from ionm.detectors.comparison import WARN, WATCH, Comparison
 from ionm.detectors.reference import Certification
+from ionm.detectors.waves import Picking
 from ionm.filters.bandpass import Bandpass
 from ionm.filters.chain import Chain
 from ionm.simulate.hearing import HearingScript, Injury, NoClicks, Noise, SimulatedHearing, TubeOut
@@ -144,6 +145,19 @@ def test_a_response_under_too_much_noise_is_no_baseline():
 
     assert isinstance(loud, str)
     assert loud.startswith(("noise: ", "no response", "no wave V"))
+
+
+@pytest.mark.parametrize(
+    ("certification", "reason"),
+    [
+        (Certification(picking=Picking(found=100.0)), "no wave V above a residual noise of"),
+        (Certification(quiet=0.001), "nV is more than 0.1 % of a wave V of"),
+    ],
+)
+def test_a_response_whose_wave_v_is_not_clear_is_no_baseline(certification, reason):
+    found = Run(20, spec=Baep(AVERAGING, certification), baseline=18.0).reference
+
+    assert reason in found
 
 
 def test_what_came_before_a_change_of_the_stimulus_makes_no_baseline():

@@ -148,6 +148,10 @@ def test_one_channel_alone_is_that_of_both():
     np.testing.assert_array_equal(one.volts(1)[0], both.volts(1)[1])
 
 
+def test_a_case_is_a_source():
+    assert sum(chunk.n_samples for chunk in case()) == 60_000
+
+
 def test_the_truth_names_what_was_scripted():
     assert case(events=(TubeOut(1.0, 2.0),)).truth() == [
         {"kind": "TubeOut", "at": 1.0, "until": 2.0, "ear": "L"}
