@@ -22,7 +22,7 @@ class Drugs:
     def __init__(self, fs: float) -> None:
         self._fs = fs
         self._until = -1  # a bolus holds new losses up to this sample
-        self._held = False
+        self.held = False  # a loss is held for a bolus
 
     def take(self, note: Note, *, has_control: bool) -> tuple[str | None, str | None]:
         """The reason for a hold that begins with a note, and the one that ends with it."""
@@ -38,15 +38,14 @@ class Drugs:
                 return None, "relaxant"
         return None, None
 
-    def bolus(self, sample: int) -> bool:
-        """Whether a bolus may explain a loss that is found now; it is then held."""
-        self._held = sample < self._until
-        return self._held
+    def near(self, sample: int) -> bool:
+        """Whether a bolus may explain a loss that is found now."""
+        return sample < self._until
 
     def over(self, sample: int, *, answered: bool) -> tuple[str, ...]:
         """The hold of a bolus, once it is over: its time has passed, or the LSR answered."""
-        if self._held and (answered or sample >= self._until):
-            self._held = False
+        if self.held and (answered or sample >= self._until):
+            self.held = False
             return ("bolus",)
         return ()
 

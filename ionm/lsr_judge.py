@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ionm.baseline import Stimulus
-from ionm.branch import MODALITY, Branch
+from ionm.branch import Branch
 from ionm.derivation import Derivation
 from ionm.detectors.lsr import Lsr
 from ionm.events import ArtefactMark, Event, Measurement, Response, SweepMeasured
 from ionm.mains_watch import MainsWatch
 from ionm.protocols import FOREVER
 from ionm.stream import Note, StreamInfo
+from ionm.tracking import MODALITY
 
 
 class LsrJudge:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ionm.branch import MODALITY
 from ionm.derivation import Derivation
 from ionm.detectors.artefact import REASONS, Artefact
 from ionm.detectors.lsr import Lsr
@@ -27,6 +26,7 @@ from ionm.lsr_judge import LsrJudge
 from ionm.protocols import Filter
 from ionm.stream import Chunk, StreamInfo
 from ionm.sweeps import Layout, RunningSweeps, Sweeps
+from ionm.tracking import MODALITY
 
 REFERENCE_FREQUENCY = 250.0
 """Frequency, in Hz, at which the filters' delay is read for latencies: the middle of an LSR's
