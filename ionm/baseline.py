@@ -39,8 +39,8 @@ HALVES = 5
 an LSR of half the amplitude that a single sweep shows, in others of less (benchmarks/detection.py)."""
 
 AVERAGED = 0.5
-"""Share of the floor that a response common to all sweeps must reach: its mean has hardly any noise in it, and
-what M-wave and artefact leave there stays below 10 uV (our choice)."""
+"""Share of the floor that a response common to all sweeps must reach: its mean has hardly any noise in it,
+and what M-wave and artefact leave there stays below 10 uV (our choice)."""
 
 LARGEST_LIMIT = 100e-6
 """Detection limit above which "not elicited" is not said, in V: most LSRs are 50 to 500 uV
@@ -214,4 +214,4 @@ def _common(sweeps: Sequence[ValidSweep], test: Lsr) -> tuple[float, Template | 
     found = turn(template.response)
     if found.swing < AVERAGED * test.floor or found.prominence < SHALLOW * found.swing:
         return 0.0, template
-    return replicates(traces, test.alpha), template
+    return replicates(traces, template, test.alpha), template

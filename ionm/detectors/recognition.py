@@ -94,7 +94,9 @@ class Recognition:
         own = self._null.p_value(statistic + OFFSET)
         p_value = min(1.0, own / KNOWN, free.chance / (1 - KNOWN))
         lag, value = parabola(found.values, best)
-        size = value * math.sqrt(max(1 - (noise / value) ** 2, 0.25)) if value > 0 else 0.0  # the best of lags
+        size = (
+            value * math.sqrt(max(1 - (noise / value) ** 2, 0.25)) if value > 0 else 0.0
+        )  # the best of lags
         volts = self.amplitude / (template.sizes[best] * template.scale)  # of one unit of match
         level = value / statistic if value > 0 and statistic > 0 else noise  # with what lies beside it
         error = math.hypot(max(level, noise) * volts, self._size_error, SHAPE * value * volts)
@@ -162,24 +164,35 @@ class Recognition:
         return found
 
 
-def replicates(traces: Sequence[Trace], alpha: float) -> float:
+def replicates(traces: Sequence[Trace], template: Template, alpha: float) -> float:
     """Evidence that sweeps hold a common response, as the logarithm of the odds against noise.
+
+    Nothing is in common if the mean of the background is as large as that of the window: hum that is locked
+    to the stimulus.
 
     A template learnt from every other sweep must find itself in those between, and the reverse. Each half
     is a test of its own, of bets that noise alone wins on average nothing (`ionm.quality.bet`); their
     mean is one, too.
     """
+    length = template.grid.window.stop - template.grid.window.start
+    means = [np.frombuffer(trace.values)[slice(*trace.background)] for trace in traces]
+    if np.ptp(template.response) < STANDS_OUT * _left(means, length)[1]:
+        return 0.0
     gains = []
     for known, asked in ((traces[::2], traces[1::2]), (traces[1::2], traces[::2])):
-        template = learn(known)
-        if template is None:
+        own = learn(known)
+        if own is None:
             return 0.0
-        half = Recognition(template, known, alpha)
+        half = Recognition(own, known, alpha)
         chances = [half.unexpected(trace) for trace in asked]
         gains += [math.fsum(bet(chance, kappa) for chance in chances) for kappa in KAPPAS]
     most = max(gains)
     return most + math.log(math.fsum(math.exp(gain - most) for gain in gains) / len(gains))
 
+
+STANDS_OUT = 1.3
+"""How much larger than what averaging leaves of the background a common response must be (our choice: noise
+alone exceeds it now and then, locked hum hardly)."""
 
 KAPPAS = 0.25, 0.6, 0.85
 """Bets on responses that are clear, faint and very faint in a single sweep (our choice)."""
