@@ -11,7 +11,7 @@ v_shift             wave V later by, in s
 v_gain              size of wave V relative to the baseline
 v_lost              1.0 if wave V is not there and half of it would have been seen, else 0.0
 i_iii               interval I-III longer by, in s
-i_iii_low           the least that this may be, in s
+iii_evidence        that wave III is later by 0.5 ms, against half of that
 i_shift             wave I later by, in s
 warn_evidence       twice the log likelihood ratio of a change that warns against a harmless one
 jump_evidence       the same over the newest sweeps alone
@@ -42,7 +42,7 @@ RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 
-UNITS = {"v_shift": "s", "v_shift_low": "s", "i_iii": "s", "i_iii_low": "s", "i_shift": "s", "n1_shift": "s"}
+UNITS = {"v_shift": "s", "v_shift_low": "s", "i_iii": "s", "i_shift": "s", "n1_shift": "s"}
 """Of the measures; the others are ratios."""
 
 
@@ -263,7 +263,7 @@ LADDER = Criterion(
                 (
                     Clause("i_iii", ">=", 0.5e-3),
                     Clause("i_shift", "<", 0.5e-3),
-                    Clause("i_iii_low", ">=", 0.2e-3),
+                    Clause("iii_evidence", ">=", WATCH_EVIDENCE),
                 ),
             ),
             (

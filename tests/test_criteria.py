@@ -14,7 +14,7 @@ STILL = {
     "v_lost": 0.0,
     "i_shift": 0.0,
     "i_iii": 0.0,
-    "i_iii_low": -0.1e-3,
+    "iii_evidence": -5.0,
     "watch_evidence": -8.0,
     "warn_evidence": -20.0,
     "jump_evidence": -20.0,
@@ -96,7 +96,7 @@ def test_park_2021_needs_a_wave_i_that_stays():
     [
         ({"watch_evidence": 8.0}, "watch"),
         ({"v_shift": 0.4e-3, "v_shift_low": 0.2e-3}, "watch"),
-        ({"i_iii": 0.5e-3, "i_iii_low": 0.2e-3}, "watch"),
+        ({"i_iii": 0.5e-3, "iii_evidence": 8.0}, "watch"),
         ({"warn_evidence": 5.0}, "warning"),
         ({"jump_evidence": 8.5}, "warning"),
         ({"v_shift": 0.6e-3, "v_shift_low": 0.4e-3}, "warning"),

@@ -26,6 +26,9 @@ FOUND = 2.6
 POWER = 1.645
 """Half of wave V must be seen with a chance of 95 % before "lost" is said (hearing.md 2.5)."""
 
+THERE = 0.3
+"""Least gain of a wave whose lateness is asked for: a wave that is gone is not late (our choice)."""
+
 ONE_SIDED = 1.282
 """Normal deviate of a one-sided 90 % limit."""
 
@@ -128,7 +131,7 @@ class Comparison:
             "v_lost": _lost(v),
             "i_shift": None if i is None else i.shift,
             "i_iii": None if i is None or iii is None else iii.shift - i.shift,
-            "i_iii_low": None if i is None or iii is None else iii.low - i.high,
+            "iii_evidence": None if iii is None else _late(iii.likelihood),
             "watch_evidence": WATCH.evidence(fast.likelihood),
             "warn_evidence": WARN.evidence(middle.likelihood),
             "jump_evidence": self._jump(printed),
@@ -147,6 +150,12 @@ class Comparison:
                 evidence = WARN.evidence(likelihood)
                 best = evidence if best is None else max(best, evidence)
         return best
+
+
+def _late(likelihood: Likelihood) -> float:
+    """Evidence that a wave is later by 0.5 ms, the prewarning of Park 2021, against half of that."""
+    late = likelihood.largest(0.5e-3, math.inf, THERE, math.inf)
+    return late - likelihood.largest(-math.inf, 0.25e-3, THERE, math.inf)
 
 
 def _lost(v: Followed) -> float | None:

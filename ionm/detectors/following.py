@@ -145,6 +145,10 @@ class Following:
     prior
         Standard deviation of the shifts thought likely before anything was seen, in s. It costs a far
         peak what noise must not give it for nothing, and pulls a shift of 1 ms known to 0.1 ms by 0.01 ms.
+    closer
+        How much shorter than at baseline the interval of two neighbours may become, and how near a wave
+        may come to where the next one stood, in s: injuries make intervals longer, and without this a
+        wave III is now and then taken for the wave V behind it.
     step
         Of the shifts tried, in s; the largest support is interpolated between them.
     rate
@@ -162,6 +166,7 @@ class Following:
     earlier: float = 0.8e-3
     later: float = 2.5e-3
     prior: float = 1.0e-3
+    closer: float = 0.5e-3
     step: float = 0.05e-3
     rate: float = 10e3
     edge: float = 0.4e-3
@@ -208,6 +213,9 @@ class Follower:
         self._step = spec.step
         self._still, beyond = round(spec.earlier / spec.step), round(spec.later / spec.step)
         self.shifts: Samples = spec.step * np.arange(-self._still, beyond + 1, dtype=np.float64)
+        self._closer = round(spec.closer / spec.step)
+        # a wave never comes where the next one stood: it would explain that one away
+        self._latest = [self._still + round((b - a) / spec.step) - self._closer for a, b in pairwise(waves)]
         self._unlikely = (self.shifts / spec.prior) ** 2
         times = (np.arange(len(baseline.average)) - baseline.zero) / fs
         at = times[self._columns]
@@ -244,15 +252,20 @@ class Follower:
         variance = noise * noise + self._noise * self._noise
         found = {}
         for turn in range(ROUNDS):
-            for wave in reversed(range(count)):
+            for wave in range(count):
                 own, energy = self._alone(wave, places, products)
                 power = variance * self._spread[wave]
                 there = np.maximum(own, 0.0)
                 support = there * there / (energy * power) - self._unlikely
+                # no wave takes the place of its neighbour
+                if wave > 0:
+                    support[: max(places[wave - 1] - self._closer, 0)] = -np.inf
+                if wave < count - 1:
+                    support[min(places[wave + 1] + self._closer, self._latest[wave]) + 1 :] = -np.inf
                 places[wave] = int(support.argmax())
                 if turn == ROUNDS - 1:
                     found[self.names[wave]] = self._read(wave, own, energy, support, power)
-        return {name: found[name] for name in self.names}
+        return found
 
     def products(self, average: Samples) -> Samples:
         """Every wave at every shift times an average: what `follow` needs of it, and linear in it."""
@@ -340,7 +353,7 @@ def _shares(times: Samples, latencies: tuple[float, ...], edge: float) -> list[S
 
 def _vertex(values: Samples, place: int) -> tuple[float, float]:
     """Height and offset, in steps, of the parabola through a largest value and its neighbours."""
-    if not 0 < place < len(values) - 1:
+    if not 0 < place < len(values) - 1 or not np.isfinite(values[place - 1 : place + 2]).all():
         return float(values[place]), 0.0
     a, b, c = values[place - 1 : place + 2].tolist()
     curve = min(a - 2 * b + c, -1e-12)  # three equal values have no vertex of their own

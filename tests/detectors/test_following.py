@@ -146,6 +146,16 @@ def test_the_likelihood_is_largest_at_the_estimate():
     assert everywhere == pytest.approx(found.statistic**2 - (0.2 / 1.0) ** 2, rel=0.01)
 
 
+def test_no_wave_takes_the_place_of_its_neighbour():
+    """Wave III is gone: what stands 1.9 ms behind it is still wave V."""
+    found = followed(Colour(1.0), 60e-9, {"III": (0.0, 0.0)}, name="III")
+    v_waves = followed(Colour(1.0), 60e-9, {"III": (0.0, 0.0)})
+
+    assert max(f.shift for f in found) <= 0.5e-3 + max(f.shift for f in v_waves)
+    assert np.mean([abs(f.shift) < 0.4e-3 for f in v_waves]) > 0.97
+    assert np.mean([f.gain for f in v_waves]) == pytest.approx(1.0, abs=0.12)
+
+
 def test_a_single_wave_can_be_followed():
     found = follower(Colour(0.0), waves=("V",)).follow(average(**v(0.5e-3, 1.0)), 20e-9)
 
