@@ -1998,11 +1998,13 @@ static PyObject *eliminate(PyObject *module, PyObject *const *args, Py_ssize_t n
 #define OFF 8.0
 #define EARLY 16
 #define OUTLIER 9.0
+#define LEEWAY 400.0
 #define CHANGE 20.0
-#define LAST 8.0
-#define RECENT 6.0
+#define LAST 32.0
+#define RECENT 8.0
 #define LONG_MEMORY 64.0 /* LONG */
-#define TRIP 1.5
+#define FALL 2.5
+#define RISE 1.5
 #define FLOOR 1e-24
 #define EULER 0.5772156649015329
 #define SMALLEST 1e-300 /* TINY */
@@ -2240,7 +2242,9 @@ static double canceller_phase(const Canceller *self, double prior, double *infor
             const component *p = &self->parts[channel * self->n_harmonics + i];
             const double size = size_of(p), variance = p->variance + leak;
             if (size > 4.0 * variance) {
-                const double share = (1.0 - 4.0 * variance / greater(size, SMALLEST)) / (p->noise + leak + variance);
+                const double a = p->seen_real - p->real, b = p->seen_imag - p->imag;
+                const double spread = greater(p->noise, (a * a + b * b) / OUTLIER) + leak + variance;
+                const double share = (1.0 - 4.0 * variance / greater(size, SMALLEST)) / spread;
                 x[i] += share * (p->real * p->seen_real + p->imag * p->seen_imag);
                 y[i] += share * (p->real * p->seen_imag - p->imag * p->seen_real);
                 w[i] += share * size;
@@ -2289,7 +2293,7 @@ static void channel_noise(Canceller *self, Py_ssize_t channel, const double *a, 
             const double size = log((x * x + y * y) / 2.0 + FLOOR) + EULER;
             p->recent = p->recent + (size - p->recent) / lesser(windows, RECENT);
             p->lasting = p->lasting + (size - p->lasting) / lesser(windows, LONG_MEMORY);
-            if (fabs(p->lasting - p->recent) > TRIP)
+            if (p->lasting - p->recent > FALL || p->recent - p->lasting > RISE)
                 p->lasting = p->recent;
             mean = mean + p->lasting;
         }
@@ -2309,10 +2313,10 @@ static void believe(const Canceller *self, component *p, double seen_real, doubl
 {
     const double x = seen_real - p->real, y = seen_imag - p->imag;
     const double distance = x * x + y * y, grown = p->variance + WANDER * WANDER * dt * size_of(p);
+    const double spread = greater(p->noise, distance / OUTLIER);
     double gain, left;
     if (self->locked && count > FIRST) {
-        const double spread = greater(p->noise, distance / OUTLIER);
-        const double clip = lesser(1.0, sqrt(OUTLIER * (p->noise + grown) / greater(distance, SMALLEST)));
+        const double clip = lesser(1.0, sqrt((OUTLIER * p->noise + LEEWAY * grown) / greater(distance, SMALLEST)));
         p->drift_real = p->drift_real + (clip * x - p->drift_real) / LAST;
         p->drift_imag = p->drift_imag + (clip * y - p->drift_imag) / LAST;
         const double limit = CHANGE * (p->noise / (2.0 * LAST - 1.0) + grown);
@@ -2330,7 +2334,7 @@ static void believe(const Canceller *self, component *p, double seen_real, doubl
         const double windows = (double)count;
         p->drift_real = p->drift_imag = 0.0;
         gain = 1.0 / (self->locked ? windows : lesser(windows, SHORT));
-        left = count == 1 ? distance : p->noise * gain;
+        left = count == 1 ? distance : spread * gain;
     }
     p->real = p->real + gain * x;
     p->imag = p->imag + gain * y;

@@ -30,10 +30,14 @@ SHORT = 4  # windows of memory until then
 ON, OFF = 25.0, 8.0  # times its variance that hum's size squared must exceed: to be taken away, to stay so
 EARLY = 16  # windows during which the noise is little known
 OUTLIER = 9.0  # times the noise's variance beyond which a window counts for less
+LEEWAY = 400.0  # times the amplitude's own variance that it may be off besides, without being an outlier
 CHANGE = 20.0  # times its variance beyond which the mean of the last deviations is a change of the hum
-LAST = 8  # windows of that mean
-RECENT, LONG = 6, 64  # windows of the noise's two memories
-TRIP = 1.5  # difference of their logarithms at which the long one begins anew
+LAST = 32  # windows of that mean
+RECENT, LONG = 8, 64  # windows of the noise's two memories
+FALL, RISE = (
+    2.5,
+    1.5,
+)  # differences of their logarithms (low values scatter more) at which the long begins anew
 FLOOR = 1e-24  # V^2, noise that no amplifier falls below
 EULER = 0.5772156649015329  # what the mean logarithm of an exponential variable falls short by
 TINY = 1e-300  # keeps a quotient of two zeros finite
@@ -195,7 +199,7 @@ class Noise:
         windows = np.maximum(self.seen - 1, 1)
         recent = self.recent + (size - self.recent) / np.minimum(windows, RECENT)
         long = self.long + (size - self.long) / np.minimum(windows, LONG)
-        long = np.where(np.abs(long - recent) > TRIP, recent, long)
+        long = np.where((long - recent > FALL) | (recent - long > RISE), recent, long)
         self.recent = np.where(use, recent, self.recent)
         self.long = np.where(use, long, self.long)
         mean = np.zeros(ok.shape)
@@ -245,7 +249,9 @@ class Hum:
         size = self.size()
         variance = self.variance + seen.leak
         sure = seen.ok & (self.count >= 2) & (size > 4.0 * variance)
-        share = (1.0 - 4.0 * variance / np.maximum(size, TINY)) / (noise + seen.leak + variance)
+        x, y = seen.real - self.real, seen.imag - self.imag
+        spread = np.maximum(noise, (x * x + y * y) / OUTLIER) + seen.leak + variance
+        share = (1.0 - 4.0 * variance / np.maximum(size, TINY)) / spread
         share = np.where(sure, share, 0.0)
         along = share * (self.real * seen.real + self.imag * seen.imag)
         across = share * (self.real * seen.imag - self.imag * seen.real)
@@ -275,7 +281,7 @@ class Hum:
         distance = x * x + y * y
         grown = self.variance + WANDER * WANDER * dt * self.size()
         spread = np.maximum(variance, distance / OUTLIER)
-        clip = np.minimum(1.0, np.sqrt(OUTLIER * (variance + grown) / np.maximum(distance, TINY)))
+        clip = np.minimum(1.0, np.sqrt((OUTLIER * variance + LEEWAY * grown) / np.maximum(distance, TINY)))
         drift_x = self.drift_real + (clip * x - self.drift_real) / LAST
         drift_y = self.drift_imag + (clip * y - self.drift_imag) / LAST
         # the mean's variance: of an exponential mean of n, 1 / (2 n - 1)
@@ -289,7 +295,7 @@ class Hum:
         windows = np.maximum(self.count, 1).astype(np.float64)
         mean = 1.0 / (windows if locked else np.minimum(windows, float(SHORT)))
         gain = np.where(changed, 1.0, np.where(steady, grown / (grown + spread), mean))
-        averaged = np.where(self.count == 1, distance, variance * mean)
+        averaged = np.where(self.count == 1, distance, spread * mean)
         left = np.where(changed, spread, np.where(steady, (1.0 - gain) * grown, averaged))
         self.real = np.where(ok, self.real + gain * x, self.real)
         self.imag = np.where(ok, self.imag + gain * y, self.imag)
