@@ -1948,7 +1948,7 @@ static PyType_Spec matcher_spec = {
     .slots = matcher_slots,
 };
 
-PyDoc_STRVAR(eliminate_doc, "eliminate(work)\n\nSee ionm.detectors.template.eliminate.");
+PyDoc_STRVAR(eliminate_doc, "eliminate(work)\n\nSee ionm.detectors.learning.eliminate.");
 
 static PyObject *eliminate(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {

@@ -9,9 +9,10 @@ from enum import Enum
 from itertools import pairwise
 from statistics import median
 
+from ionm.detectors.learning import learn
 from ionm.detectors.lsr import SHALLOW, Lsr
 from ionm.detectors.recognition import replicates
-from ionm.detectors.template import Template, Trace, learn
+from ionm.detectors.template import Template, Trace
 from ionm.detectors.waveform import turn
 from ionm.events import Measurement
 from ionm.quality import bet
@@ -47,7 +48,8 @@ LARGEST_LIMIT = 100e-6
 (general knowledge, facial.md 1.4)."""
 
 SOUND_M = 0.9
-"""Share of the twenty sweeps in which the M-control must answer for "not elicited"."""
+"""Share of the twenty sweeps in which the M-control must answer to be one: else an LSR is judged without it,
+and "not elicited" is not said (our choice)."""
 
 
 class Strength(Enum):
@@ -128,6 +130,8 @@ class Baseline:
         Median of the M-control, in V; None without one.
     hits, sweeps
         Responses among the valid sweeps.
+    m_hits
+        Sweeps in which the M-control answered.
     interval
         Median time between its stimuli, in samples (annotated, not compared).
     evidence
@@ -145,6 +149,7 @@ class Baseline:
     sweeps: int
     interval: float
     evidence: float
+    m_hits: int = 0
     template: Template | None = field(default=None, repr=False, compare=False)
 
 
@@ -173,7 +178,8 @@ def certify(sweeps: Sequence[ValidSweep], test: Lsr) -> Baseline | str:
     m_present = [
         s.m_control.amplitude for s in newest if s.m_control is not None and s.m_control.amplitude is not None
     ]
-    m_amplitude = median(m_present) if m_present else None
+    sound = len(m_present) >= SOUND_M * len(newest)
+    m_amplitude = median(m_present) if sound else None
     triggers = [s.trigger.sample for s in newest]
     interval = median(b - a for a, b in pairwise(triggers))
     stimulus = stimuli[0]
@@ -191,6 +197,7 @@ def certify(sweeps: Sequence[ValidSweep], test: Lsr) -> Baseline | str:
             N_SWEEPS,
             interval,
             evidence,
+            len(m_present),
             template,
         )
     if len(present) > 1 or common >= DOUBTFUL:
@@ -200,9 +207,20 @@ def certify(sweeps: Sequence[ValidSweep], test: Lsr) -> Baseline | str:
         return f"noise: a response below {limit * 1e6:.0f} uV would not be seen"
     if all(s.m_control is None for s in newest):
         return "no LSR, and no M-control to show that the stimulus arrived"
-    if len(m_present) < SOUND_M * len(newest):
+    if not sound:
         return f"no LSR, and the M-control answered in {len(m_present)} of {N_SWEEPS} sweeps only"
-    return Baseline(stimulus, elicited, None, None, m_amplitude, len(present), N_SWEEPS, interval, evidence)
+    return Baseline(
+        stimulus,
+        elicited,
+        None,
+        None,
+        m_amplitude,
+        len(present),
+        N_SWEEPS,
+        interval,
+        evidence,
+        len(m_present),
+    )
 
 
 def _common(sweeps: Sequence[ValidSweep], test: Lsr) -> tuple[float, Template | None]:

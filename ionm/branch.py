@@ -65,8 +65,11 @@ class Shown(NamedTuple):
 class Branch:
     """One derivation with role ``lsr``: its baseline, template and state."""
 
-    def __init__(self, derivation: Derivation, test: Lsr, fs: float, start: int) -> None:
+    def __init__(
+        self, derivation: Derivation, test: Lsr, fs: float, start: int, *, has_control: bool
+    ) -> None:
         self.derivation = derivation
+        self._has_control = has_control  # the site has an M-control
         self._tracking = Tracking(derivation.name, test)
         self.silent = False
         self._test = test
@@ -111,7 +114,7 @@ class Branch:
 
     def drug(self, note: Note) -> list[Event]:
         """A note on relaxant, twitches or a bolus."""
-        has_control = self.baseline is not None and self.baseline.m_amplitude is not None
+        has_control = self._has_control if self.baseline is None else self.baseline.m_amplitude is not None
         began, ended = self._drugs.take(note, has_control=has_control)
         if began is not None:
             return self.hold(began, note.accepted)
@@ -164,7 +167,7 @@ class Branch:
                 events += self.take_baseline(sample, "provisional: the first 20 valid sweeps")
             return Shown(shown, percent, above, events)
         events += self._watch_noise(sample)
-        events += self._holds.end(self._drugs.over(sample, answered=bool(shown.present)), sample)
+        events += self._holds.end(self._drugs.over(sample, present=bool(shown.present)), sample)
         if not self._holds.reasons:
             events += self._decide(sample, trigger, shown)
         return Shown(shown, percent, above, events)
@@ -250,6 +253,7 @@ class Branch:
             "amplitude_uv": None if found.amplitude is None else found.amplitude * 1e6,
             "latency_ms": None if found.latency is None else found.latency * 1e3,
             "m_amplitude_uv": None if found.m_amplitude is None else found.m_amplitude * 1e6,
+            "m_responses": found.m_hits,
             "responses": found.hits,
             "sweeps": found.sweeps,
             "evidence": found.evidence,
@@ -267,6 +271,5 @@ class Branch:
     def _decide(self, sample: int, trigger: Trigger, measurement: Measurement) -> list[Event]:
         change = self._tracking.decide(sample, trigger, measurement, doubtful=self._drugs.near(sample))
         if self._tracking.lost:
-            self._drugs.held = True
-            return self.hold("bolus", sample)
+            return self.hold(self._drugs.delay(), sample)
         return [] if change is None else [change]

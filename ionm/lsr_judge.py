@@ -34,7 +34,12 @@ class LsrJudge:
     """
 
     def __init__(self, derivations: Sequence[Derivation], test: Lsr, info: StreamInfo, start: int) -> None:
-        self._branches = {d.name: Branch(d, test, info.fs, start) for d in derivations if d.role == "lsr"}
+        controlled = {d.site for d in derivations if d.role == "m_control"}
+        self._branches = {
+            d.name: Branch(d, test, info.fs, start, has_control=d.site in controlled)
+            for d in derivations
+            if d.role == "lsr"
+        }
         self._at: dict[str, list[tuple[Derivation, Branch | None]]] = {d.site: [] for d in derivations}
         for d in derivations:
             self._at[d.site].append((d, self._branches.get(d.name)))

@@ -156,13 +156,33 @@ class Notebook:
         concentration of a volatile agent is one, unless it is 0: no control shows it.
         """
         readings = self._readings[event]
-        before = ["0" if event == "mac" else readings[0][1], *(v for _, v in readings)] if readings else []
-        return [s for (s, value), last in zip(readings, before, strict=False) if value != last]
+        if not readings:
+            return []
+        last = "0" if event == "mac" else readings[0][1]
+        changes = []
+        for sample, value in readings:
+            if _differ(value, last):
+                changes.append(sample)
+                last = value
+        return changes
+
+
+FLICKER = 0.1
+"""Smallest difference of two readings of an agent that is a change, in MAC (our choice: monitors print
+tenths); twitches are whole numbers."""
+
+
+def _differ(value: str, last: str) -> bool:
+    try:
+        return abs(float(value) - float(last)) >= FLICKER - 1e-9
+    except ValueError:
+        return value != last
 
 
 def _reading(note: Note) -> str:
     """What a reading says, numbers in one way of writing."""
-    text = next(iter(note.attributes.values()), "")
+    key = {"tof": "count", "mac": "value"}[note.event]
+    text = note.attributes.get(key, next(iter(note.attributes.values()), ""))
     try:
         return f"{float(text):.12g}"
     except ValueError:

@@ -41,6 +41,10 @@ SAME_LATENCY = 2.5e-3
 """Largest change of onset latency of an LSR that returns, in s. Its early part is constant (Isu 1996,
 Ishikawa 1996); our choice leaves room for a changed first phase."""
 
+ELSEWHERE = 0.05
+"""Smallest chance that a response at another latency is counted with: it needs some sixteen sweeps to be told
+(our choice: onsets are misread now and then, and another stimulator's response is no return)."""
+
 RECENT = 5
 """Valid sweeps whose median amplitude grades the state (design)."""
 
@@ -54,7 +58,7 @@ class _Judged(NamedTuple):
     trigger: int
     score: float
     expected: float
-    measurement: Measurement
+    size: float
 
 
 class Tracking:
@@ -128,8 +132,13 @@ class Tracking:
         traces = [m.trace for m in measured if isinstance(m.trace, Trace)]
         if found.template is not None:
             self._template = Recognition(found.template, traces, self._test.alpha)
-            self.baseline = replace(found, amplitude=self._template.amplitude, latency=self._template.onset)
-            measured = [self._template.judge(m, t) for m, t in zip(measured, traces, strict=True)]
+            measured = [self._template.judge(m, t, known=True) for m, t in zip(measured, traces, strict=True)]
+            self.baseline = replace(
+                found,
+                amplitude=self._template.amplitude,
+                latency=self._template.onset,
+                hits=sum(1 for m in measured if m.present),
+            )
         self._return.clear()
         self._recent.extend(measured)
         self._history.clear()
@@ -140,12 +149,12 @@ class Tracking:
         scores = [self._scores(m) for m in measured]
         self._loss = Loss(scores) if found.elicited else None
         for valid, m, (own, expected) in zip(sweeps, measured, scores, strict=True):
-            self._history.append(_Judged(valid.trigger.sample, own, expected, m))
+            self._history.append(_Judged(valid.trigger.sample, own, expected, _size(m)))
 
     def _scores(self, measurement: Measurement) -> tuple[float, float]:
         """A sweep's score, and the one that the LSR's present size would have in its noise."""
         level = self._level or 0.0
-        if self._template is not None and measurement.noise:
+        if self._template is not None and measurement.estimate is not None and measurement.noise:
             expected = self._template.expected(level, measurement.noise)
             return self._template.score(measurement), max(LEAST, expected)
         limit = measurement.detection_limit or level
@@ -164,10 +173,12 @@ class Tracking:
         """
         self.lost = False
         own, expected = self._scores(measurement)
-        self._history.append(_Judged(trigger.sample, own, expected, measurement))
+        self._history.append(_Judged(trigger.sample, own, expected, _size(measurement)))
         if self.state in (State.ABSENT, State.NOT_ELICITED):
             chance = _chance(measurement)
-            if not self._return.push(chance if self._at_its_place(measurement) else 1.0, trigger.sample):
+            if not self._at_its_place(measurement):
+                chance = max(chance, ELSEWHERE)
+            if not self._return.push(chance, trigger.sample):
                 return None
             return self._come_back(sample, trigger)
         if self._loss is None:
@@ -233,7 +244,7 @@ class Tracking:
 
     def _graded(self, percent: float) -> tuple[int, tuple[int, int] | None]:
         """The same for a change of size to the median of the last five sweeps."""
-        sizes = [_size(judged.measurement) for judged in self._history]
+        sizes = [judged.size for judged in self._history]
         if self.baseline is None or self.baseline.amplitude is None or len(sizes) <= RECENT:
             return self._history[-1].trigger, None
         now, then = percent / 100 * self.baseline.amplitude, median(sizes[:-RECENT])

@@ -31,17 +31,29 @@ def test_a_second_bolus_begins_the_time_anew():
     assert drugs.near(20_000 + 29_999)
 
 
-@pytest.mark.parametrize(("answered", "sample"), [(True, 2000), (False, 1000 + 30_000)])
-def test_the_hold_of_a_bolus_ends_when_the_lsr_answers_or_its_time_has_passed(answered, sample):
+def test_the_hold_of_a_bolus_ends_when_its_time_has_passed():
     drugs = Drugs(FS)
     drugs.take(note("bolus"), has_control=True)
-    assert drugs.over(sample, answered=answered) == ()  # nothing is held
+    assert drugs.over(31_000, present=False) == ()  # nothing is held
 
-    drugs.held = True
+    assert drugs.delay() == "bolus"
 
-    assert drugs.over(1500, answered=False) == ()
-    assert drugs.over(sample, answered=answered) == ("bolus",)
-    assert drugs.over(sample, answered=answered) == ()
+    assert drugs.over(30_999, present=False) == ()
+    assert drugs.over(31_000, present=False) == ("bolus",)
+    assert drugs.over(31_001, present=False) == ()
+
+
+def test_three_responses_of_five_show_that_the_muscle_answers():
+    drugs = Drugs(FS)
+    drugs.take(note("bolus"), has_control=True)
+    for _ in range(5):
+        drugs.over(1000, present=True)  # before the hold: they say nothing of it
+    drugs.delay()
+    drugs.take(note("tof", count="0"), has_control=True)
+
+    ended = [drugs.over(2000, present=p) for p in (True, False, False, True, False, True, True)]
+
+    assert ended == [(), (), (), (), (), (), ("bolus", "relaxant")]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +68,8 @@ def test_the_hold_of_a_bolus_ends_when_the_lsr_answers_or_its_time_has_passed(an
         ("", True, (None, None)),
         ("two", True, (None, None)),
         ("inf", True, (None, None)),
+        ("0.5", True, (None, None)),
+        ("-1", False, (None, None)),
     ],
 )
 def test_twitches_hold_only_at_none_or_where_no_m_control_speaks(count, control, does):

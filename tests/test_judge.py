@@ -806,3 +806,71 @@ def test_a_sweep_known_at_the_very_end_of_the_silence_still_ends_it(case):
         events = case.sweep(200.0)
 
         assert [e.reason for e in kinds(events, Hold) if e.active] == ["no_stimulus"] * held
+
+
+# drugs
+
+
+@pytest.mark.parametrize(("event", "attributes"), [("relaxant", {}), ("tof", {"count": "2"})])
+def test_a_relaxant_before_the_baseline_is_left_to_the_m_control(event, attributes):
+    case = Case()
+    case.note(event, **attributes)
+    case.sweeps(20, 200.0)
+
+    assert case.reasons == ()
+    assert case.state == "PRESENT"
+
+
+def test_no_twitch_holds_until_twitches_come_back(case):
+    case.note("tof", count="0")
+    assert case.reasons == ("relaxant",)
+    case.sweeps(30, None)
+    assert case.state == "PRESENT"
+
+    case.note("tof", count="1")
+
+    assert case.reasons == ()
+
+
+def test_a_bolus_delays_a_loss_and_a_chance_response_does_not_end_the_delay(case):
+    case.note("bolus", drug="propofol")
+    case.sweeps(10, None)
+    assert case.reasons == ("bolus",)
+
+    case.sweep(200.0)
+    assert case.reasons == ("bolus",)
+    case.sweeps(285, None)
+    assert case.state == "PRESENT"
+    case.sweeps(20, None)
+
+    assert case.state == "ABSENT"
+
+
+def test_responses_end_the_delay_of_a_bolus(case):
+    case.note("bolus", drug="propofol")
+    case.sweeps(10, None)
+
+    case.sweeps(3, 200.0)
+
+    assert case.reasons == ()
+    assert case.states == ["PRESENT"]
+
+
+def test_an_m_control_that_seldom_answers_is_none():
+    case = Case()
+    for k in range(20):
+        case.sweep(200.0, m=1000.0 if k < 3 else None)
+    case.sweeps(6, None, m=None)
+
+    assert case.baselines()[-1].values["m_amplitude_uv"] is None
+    assert case.baselines()[-1].values["m_responses"] == 3
+    assert case.state == "ABSENT"
+
+
+def test_responses_at_another_latency_are_told_late(absent):
+    absent.sweeps(8, 300.0, latency=14e-3)
+    assert absent.state == "ABSENT"
+
+    absent.sweeps(20, 300.0, latency=14e-3)
+
+    assert absent.state == "REAPPEARED"

@@ -16,7 +16,8 @@ import numpy as np
 
 from ionm.compiled import fastest
 from ionm.detectors.background import MEMORY, TINY
-from ionm.detectors.template import LAGS, STEP, Found, Matcher, Template, Trace, learn, parabola
+from ionm.detectors.learning import learn, long_enough
+from ionm.detectors.template import LAGS, STEP, Found, Matcher, Template, Trace, parabola
 from ionm.events import Measurement
 from ionm.quality import NullTail, bet
 from ionm.stream import Samples
@@ -83,9 +84,12 @@ class Recognition:
         for trace in traces:
             self._match(trace)
 
-    def judge(self, free: Measurement, trace: Trace) -> Measurement:
-        """One sweep's measurement by the template, joined with that of the template-free test."""
-        found = self._match(trace)
+    def judge(self, free: Measurement, trace: Trace, *, known: bool = False) -> Measurement:
+        """One sweep's measurement by the template, joined with that of the template-free test.
+
+        ``known``: the template was learnt from it, and its background is remembered already.
+        """
+        found = self._match(trace, remember=not known)
         noise, statistic = found.noise, found.statistic
         if noise <= TINY:
             return free
@@ -150,10 +154,10 @@ class Recognition:
         middle = math.fsum(self._middles) / len(self._middles)
         return (statistic - middle) / max(math.fsum(self._spreads) / len(self._spreads), LEAST_SPREAD)
 
-    def _match(self, trace: Trace) -> Found:
+    def _match(self, trace: Trace, *, remember: bool = True) -> Found:
         """One trace; what it shows of the background is remembered."""
         found = self._matcher.read(trace.values, trace.background, self._past)
-        if found.variance is not None:
+        if remember and found.variance is not None:
             self._null.extend([max(match + OFFSET, SMALLEST) for match in found.matches])
             ordered = sorted(found.matches)
             middle = ordered[len(ordered) // 2]
@@ -175,8 +179,8 @@ def replicates(traces: Sequence[Trace], template: Template, alpha: float) -> flo
     mean is one, too.
     """
     length = template.grid.window.stop - template.grid.window.start
-    means = [np.frombuffer(trace.values)[slice(*trace.background)] for trace in traces]
-    if np.ptp(template.response) < STANDS_OUT * _left(means, length)[1]:
+    quiet = [np.frombuffer(t.values)[slice(*t.background)] for t in traces if long_enough(t)]
+    if np.ptp(template.response) < STANDS_OUT * _left(quiet, length, len(traces))[1]:
         return 0.0
     gains = []
     for known, asked in ((traces[::2], traces[1::2]), (traces[1::2], traces[::2])):
@@ -205,7 +209,7 @@ class _Ideal:
         grid = template.grid
         held = [(t, by) for t, by, hit in zip(traces, template.shifts, template.hits, strict=True) if hit]
         mean = np.mean([_cleaned(trace, by) for trace, by in held], axis=0)
-        noise, swing = _left([_quiet(trace) for trace, _ in held], mean.size)
+        noise, swing = _left([_quiet(trace) for trace in traces if long_enough(trace)], mean.size, len(held))
         reach = max(REACH * noise, swing / 2)
         found = grid.course.shape(mean[None], 0, 0.0, None, (0.0,) * len(grid.taus), reach)
         fs = grid.size / grid.bin
@@ -221,9 +225,9 @@ REACH = 3.0
 """RMS of the mean's background that it seldom exceeds before a response (general knowledge: three sigma)."""
 
 
-def _left(quiet: Sequence[Samples], length: int) -> tuple[float, float]:
-    """What averaging leaves of the background: its RMS, and its peak to peak in a stretch of this length."""
-    noise = float(np.sqrt(np.mean([np.var(row) for row in quiet]) / len(quiet)))
+def _left(quiet: Sequence[Samples], length: int, count: int) -> tuple[float, float]:
+    """What averaging ``count`` sweeps leaves of the background: RMS, and peak to peak in ``length``."""
+    noise = float(np.sqrt(np.mean([np.var(row) for row in quiet]) / count))
     shortest = min(row.size for row in quiet)
     mean = np.mean([row[:shortest] for row in quiet], axis=0)
     swings = [np.ptp(mean[i : i + length]) for i in range(0, shortest - length + 1, length)]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from detectors.traces_by_hand import SIGMA, traces
 
+from ionm.detectors.learning import learn
 from ionm.detectors.recognition import KNOWN, Recognition, replicates
-from ionm.detectors.template import learn
 from ionm.events import Measurement
 
 ALPHA = 0.01
@@ -122,9 +122,7 @@ def test_a_common_response_is_found_in_the_halves(ratio, least):
 @pytest.mark.parametrize("colour", [None, np.exp(-np.arange(30) / 6.0)])
 def test_noise_has_nothing_in_common(colour):
     """Odds of a thousand come at most once in a thousand times, and odds of ten at most in a tenth."""
-    found = [
-        replicates(traces(np.random.default_rng(s), [0.0] * 20, colour=colour), ALPHA) for s in range(120)
-    ]
+    found = [common(traces(np.random.default_rng(s), [0.0] * 20, colour=colour)) for s in range(120)]
 
     assert sum(f > math.log(1e3) for f in found) <= 1
     assert np.mean(np.array(found) > math.log(10)) <= 0.1 + 3 * math.sqrt(0.1 * 0.9 / 120)
@@ -138,3 +136,19 @@ def test_hum_that_is_locked_to_the_stimulus_is_no_common_response():
     locked = [t._replace(values=(np.frombuffer(t.values) + hum).tobytes()) for t in sweeps]
 
     assert common(locked) < math.log(20)
+
+
+def test_a_sweep_without_background_spoils_no_template():
+    sweeps = traces(np.random.default_rng(2), [20 * SIGMA] * 20)
+    sweeps[3] = sweeps[3]._replace(background=(0, 0))
+
+    found = Recognition(learn(sweeps), sweeps, ALPHA)
+
+    assert found.amplitude == pytest.approx(20 * SIGMA, rel=0.05)
+    assert common(sweeps) > math.log(1e3)
+
+
+def test_without_a_background_to_set_it_against_a_sweep_is_left_to_the_free_test():
+    sweeps = traces(np.random.default_rng(2), [20 * SIGMA] * 20)
+
+    assert learn([t._replace(background=(650, 730)) for t in sweeps]) is None

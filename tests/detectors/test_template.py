@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ionm.compiled import kernels
-from ionm.detectors.template import FARTHEST, Matcher, eliminate, learn, parabola
+from ionm.detectors.learning import eliminate, learn
+from ionm.detectors.template import FARTHEST, Matcher, parabola
 
 
 def matcher(template, form=Matcher):
