@@ -611,6 +611,7 @@ static PyObject *from_module(const char *module_name, const char *name)
 /* What ionm/detectors/waveform.py and swing.py define, in their order of operations. */
 
 #define RUNNING_SUMS 8    /* LANES there */
+#define PAUSE 4           /* of that name there */
 #define MAX_CROSSTALK 0.5 /* of that name there */
 
 /* total() of `term`, an expression of t, over 0 <= t < n (n > 0). The sums start from -0.0, which keeps every value. */
@@ -731,6 +732,25 @@ static turning turn(const double *x, Py_ssize_t n, double *low, double *high)
     return (turning){trough_at, trough, highest - x[trough_at], 0};
 }
 
+/* waveform._outside: x[-step] is the last quiet sample, x[last * step] the turn. */
+static double outside(const double *x, Py_ssize_t step, Py_ssize_t last, double level, double swing, Py_ssize_t rest)
+{
+    const double target = 0.05 * swing, before = fabs(x[-step]), high = fabs(x[0]);
+    if (high < level)
+        return 0.0;
+    double by = high > before ? (high - level) / (high - before) : 0.0;
+    if (level > target) {
+        const double enough = lesser(0.5 * swing, 2.0 * level);
+        Py_ssize_t run = 0;
+        while (run <= last && !(fabs(x[run * step]) >= enough))
+            run++;
+        const double slope = 0 < run && run <= last ? (fabs(x[run * step]) - high) / (double)run : 0.0;
+        if (slope > 0.0)
+            by += lesser((double)rest, (level - target) / slope);
+    }
+    return by;
+}
+
 /* waveform.onset */
 static double onset(const double *x, const turning *found, double reach, Py_ssize_t rest, Py_ssize_t earliest)
 {
@@ -749,18 +769,49 @@ static double onset(const double *x, const turning *found, double reach, Py_ssiz
                 turned = t;
         return (double)turned;
     }
-    const double before = fabs(x[first - 1]), high = fabs(x[first]);
-    double crossing = high > before ? (double)first - (high - level) / (high - before) : (double)first;
-    if (level > target) {
-        const double enough = lesser(0.5 * found->swing, 2.0 * level);
-        Py_ssize_t t = first;
-        while (t <= found->index && !(fabs(x[t]) >= enough))
-            t++;
-        const double slope = first < t && t <= found->index ? (fabs(x[t]) - high) / (double)(t - first) : 0.0;
-        if (slope > 0.0)
-            crossing -= lesser((double)rest, (level - target) / slope);
+    return (double)first - outside(x + first, 1, found->index - first, level, found->swing, rest);
+}
+
+/* waveform.end; n > found->index */
+static double end_of(const double *x, Py_ssize_t n, const turning *found, double reach, Py_ssize_t rest)
+{
+    const double target = 0.05 * found->swing;
+    const double level = greater(reach, target), again = greater(2.0 * reach, target);
+    const Py_ssize_t pause = rest < n ? PAUSE * rest : n;
+    Py_ssize_t last = found->index;
+    for (Py_ssize_t t = last + 1; t < n && t - last <= pause; t++)
+        if (fabs(x[t]) >= again)
+            last = t;
+    for (Py_ssize_t t = last + 1; t < n && t - last <= rest; t++)
+        if (fabs(x[t]) >= level)
+            last = t;
+    if (last + 1 == n)
+        return (double)last;
+    return lesser((double)last + outside(x + last, -1, last - found->index, level, found->swing, rest), (double)(n - 1));
+}
+
+/* waveform.turns */
+static Py_ssize_t turns(const double *x, Py_ssize_t n, double step)
+{
+    Py_ssize_t count = 0;
+    int direction = 0; /* not known before the first step */
+    double low = 0.0, high = 0.0;
+    for (Py_ssize_t t = 0; t <= n; t++) {
+        const double value = t < n ? x[t] : 0.0;
+        low = lesser(value, low);
+        high = greater(value, high);
+        if (direction >= 0 && high - value > step) {
+            count += direction > 0;
+            direction = -1;
+            low = value;
+        }
+        else if (direction <= 0 && value - low > step) {
+            count += direction < 0;
+            direction = 1;
+            high = value;
+        }
     }
-    return crossing;
+    return count;
 }
 
 /* Rows of a sweep with samples of a format, side by side; -1 with an exception if they are not. */
@@ -910,7 +961,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *shape_type;
     Py_ssize_t first, n; /* columns */
-    Py_ssize_t lead, rest, n_decays;
+    Py_ssize_t lead, stop, rest, n_decays;
     double *decays;  /* [decay][n] */
     double *scratch; /* [trace low high][n] */
 } Course;
@@ -918,16 +969,17 @@ typedef struct {
 static PyObject *Course_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     PyObject *columns, *decays;
-    Py_ssize_t lead, rest, first, n;
+    Py_ssize_t lead, stop, rest, first, n;
     if (kwargs && PyDict_Size(kwargs)) {
         PyErr_SetString(PyExc_TypeError, "Course takes no keywords");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "OnnO", &columns, &lead, &rest, &decays)
+    if (!PyArg_ParseTuple(args, "OnnnO", &columns, &lead, &stop, &rest, &decays)
         || stretch_of(columns, PY_SSIZE_T_MAX / 64, &first, &n) < 0)
         return NULL;
-    if (lead < 0 || lead >= n || rest < 0) {
-        PyErr_Format(PyExc_ValueError, "need 0 <= lead < %zd and rest >= 0, got lead=%zd, rest=%zd", n, lead, rest);
+    if (lead < 0 || lead >= stop || stop > n || rest < 0) {
+        PyErr_Format(PyExc_ValueError, "need 0 <= lead < stop <= %zd and rest >= 0, got lead=%zd, stop=%zd, rest=%zd",
+                     n, lead, stop, rest);
         return NULL;
     }
     allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
@@ -937,6 +989,7 @@ static PyObject *Course_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     self->first = first;
     self->n = n;
     self->lead = lead;
+    self->stop = stop;
     self->rest = rest;
     self->shape_type = from_module("ionm.detectors.waveform", "Shape");
     self->n_decays = self->shape_type ? copy_decays(decays, n, &self->decays) : -1;
@@ -999,7 +1052,7 @@ static int clean(Course *self, const Py_buffer *data, PyObject *row_number, doub
     return PyErr_Occurred() ? -1 : 0;
 }
 
-PyDoc_STRVAR(shape_doc, "shape(data, row, level, copy, weights, noise)\n\nSee ionm.detectors.waveform.Course.shape.");
+PyDoc_STRVAR(shape_doc, "shape(data, row, level, copy, weights, reach)\n\nSee ionm.detectors.waveform.Course.shape.");
 
 static PyObject *Course_shape(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -1007,17 +1060,25 @@ static PyObject *Course_shape(PyObject *object, PyObject *const *args, Py_ssize_
     Py_buffer data;
     if (wants("shape", 6, nargs) < 0 || open_rows(args[0], 'd', &data) < 0)
         return NULL;
-    const double level = PyFloat_AsDouble(args[2]), noise = PyFloat_AsDouble(args[5]);
+    const double level = PyFloat_AsDouble(args[2]), reach = PyFloat_AsDouble(args[5]);
     const int failed = PyErr_Occurred() || clean(self, &data, args[1], level, args[3], args[4]) < 0;
     PyBuffer_Release(&data);
     if (failed)
         return NULL;
     const Py_ssize_t n = self->n, lead = self->lead;
-    turning found = turn(self->scratch + lead, n - lead, self->scratch + n, self->scratch + 2 * n);
+    const double *x = self->scratch;
+    turning found = turn(x + lead, self->stop - lead, self->scratch + n, self->scratch + 2 * n);
     found.index += lead;
     const Py_ssize_t earliest = self->rest <= lead / 2 ? lead - 2 * self->rest : 0;
-    const double begin = onset(self->scratch, &found, noise, self->rest, earliest);
-    return named(self->shape_type, Py_BuildValue("(dndd)", begin, found.index, found.prominence, found.swing));
+    const double begin = onset(x, &found, reach, self->rest, earliest);
+    const double close = end_of(x, n, &found, reach, self->rest);
+    const Py_ssize_t first = begin > 0.0 ? (Py_ssize_t)ceil(begin) : 0, size = (Py_ssize_t)close + 1 - first;
+    const double target = 0.05 * found.swing;
+    double area;
+    TOTAL(area, size, fabs(x[first + t]))
+    return named(self->shape_type,
+                 Py_BuildValue("(dnddddn)", begin, found.index, found.prominence, found.swing, close, area,
+                               turns(x + first, size, 2.0 * greater(reach, target))));
 }
 
 static PyMethodDef course_methods[] = {
@@ -1025,7 +1086,7 @@ static PyMethodDef course_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-PyDoc_STRVAR(course_doc, "Course(columns, lead, rest, decays)\n\nSee ionm.detectors.waveform.Course.");
+PyDoc_STRVAR(course_doc, "Course(columns, lead, stop, rest, decays)\n\nSee ionm.detectors.waveform.Course.");
 
 static PyType_Slot course_slots[] = {
     {Py_tp_doc, (void *)course_doc},

@@ -65,6 +65,11 @@ class Measurement:
     estimate
         Amplitude by the patient's template whether or not a response was found, in V: it has no bias from
         noise and may be negative, so that medians over sweeps can be taken; None without a template.
+    area, duration, turns
+        Form of the response (`ionm.detectors.waveform.Shape`): integral of the absolute trace from onset to
+        end, in V s; from onset to end, in s; changes of direction. The end is that of the after-discharges,
+        at most that of the sweep. None where absent, and where only the template shows the response: one
+        that does not stand out by itself has no measurable form.
     trace
         What the template is learnt from and searched in (`ionm.detectors.template.Trace`).
     """
@@ -81,6 +86,9 @@ class Measurement:
     amplitude_error: float | None = None
     latency_error: float | None = None
     estimate: float | None = None
+    area: float | None = None
+    duration: float | None = None
+    turns: int | None = None
     trace: object = field(default=None, repr=False, compare=False)
 
     @property

@@ -11,7 +11,9 @@ Each sweep is judged by its own background:
    by the RMS of the sweep's own background in the same band: the statistic;
 4. compare it with the same statistic of stretches without a response, of this sweep and of
    those before it (`quality.NullTail`): the p-value;
-5. a response must also turn on both sides at the full rate and be as large as the floor.
+5. a response must also turn on both sides at the full rate and be as large as the floor;
+6. area, duration and turns of a present one are read to the end of the sweep or, where that is not valid, of
+   the window (`waveform.Shape`).
 
 So the false alarm rate stays near its setting in any background whose past is known (in sparse motor
 units and heavy tails up to 1.7 % for 1 %, tests/detectors/test_lsr.py), and a slow tail does not count:
@@ -138,11 +140,19 @@ class RunningLsr:
         self._fs = fs
         self._begin = (self._needed.start - zero) / fs - layout.delay  # s after the stimulus
         geometry, tail = _geometry(spec, layout)
-        times = np.arange(self._needed.start - zero, self._needed.stop - zero, dtype=np.float64) / fs
+        # after-discharges may outlast the window: form is measured to the end of the sweep, if that is valid
+        self._behind = slice(min(self._needed.stop, layout.length - 1), layout.length)
         lead = layout.columns(spec.window).start - self._needed.start
+        stop, n = self._needed.stop - self._needed.start, layout.length - self._needed.start
+        times = np.arange(self._needed.start - zero, layout.length - zero, dtype=np.float64) / fs
+        decays, rest = tail.decays(times), round(spec.phase * fs)
+        needed_decays = np.ascontiguousarray(decays[:, :stop])
+
+        def course(first: int, size: int) -> Course:
+            return fastest(Course)(slice(first, first + size), lead, stop, rest, decays[:, :size])
+
         self._swings = fastest(Swings)(geometry)
-        decays = tail.decays(times)
-        self._course = fastest(Course)(self._needed, lead, round(spec.phase * fs), decays)
+        self._course, self._longer = course(self._needed.start, stop), course(self._needed.start, n)
         self._grid = Grid(
             geometry.bin / fs,
             (zero - geometry.offset) / geometry.bin,
@@ -153,9 +163,8 @@ class RunningLsr:
             geometry.bin,
             self._needed,
             self._begin,
-            decays,
-            # the same on the needed columns alone
-            fastest(Course)(slice(0, times.size), lead, round(spec.phase * fs), decays),
+            needed_decays,
+            course(0, stop),  # the same on the needed columns alone
         )
         self._whole = fastest(whole)
         self._stretches = [_stretch(background, geometry, layout) for background in spec.background]
@@ -203,7 +212,6 @@ class RunningLsr:
         p_value = background.chance(statistic, share)
         # a response of this size is found in every second sweep, in one of three nine times in ten
         limit = max(floor, background.threshold(alpha, share) * noise / PASS)
-        present, amplitude, latency, peak_latency = False, None, None, None
         row = self._layout.rows[i]
         first, width, count = bins
         trace = Trace(
@@ -217,16 +225,32 @@ class RunningLsr:
             read.weights,
         )
         if p_value < alpha:
-            shape = self._course.shape(
-                sweep.data, row, read.level, read.copy, read.weights, background.reach()
-            )
-            begin, peak, prominence, swing = shape
-            size = background.amplitude(swing)
-            if size >= floor and prominence >= max(floor / 2, SHALLOW * swing):
-                present, amplitude = True, size
-                latency, peak_latency = begin / self._fs + self._begin, peak / self._fs + self._begin
+            seen = (row,) if read.copy is None else (row, read.copy[0])
+            course = self._longer if self._whole(sweep.valid, seen, self._behind) else self._course
+            shape = course.shape(sweep.data, row, read.level, read.copy, read.weights, background.reach())
+            size = background.amplitude(shape.swing)
+            if size >= floor and shape.prominence >= max(floor / 2, SHALLOW * shape.swing):
+                return Measurement(
+                    present=True,
+                    amplitude=size,
+                    latency=shape.onset / self._fs + self._begin,
+                    peak_latency=shape.peak / self._fs + self._begin,
+                    statistic=statistic,
+                    p_value=p_value,
+                    noise=noise,
+                    detection_limit=limit,
+                    area=shape.area / self._fs,
+                    duration=(shape.end - shape.onset) / self._fs,
+                    turns=shape.turns,
+                    trace=trace,
+                )
         return Measurement(
-            present, amplitude, latency, peak_latency, statistic, p_value, noise, limit, trace=trace
+            present=False,
+            statistic=statistic,
+            p_value=p_value,
+            noise=noise,
+            detection_limit=limit,
+            trace=trace,
         )
 
 

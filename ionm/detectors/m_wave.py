@@ -69,7 +69,8 @@ class RunningMWave:
         self._size = self._window.stop - self._window.start
         self._fs = layout.fs
         self._begin = (self._window.start - layout.zero) / layout.fs - layout.delay  # s after the stimulus
-        self._course = fastest(Course)(self._window, 0, round(REST * layout.fs), np.zeros((0, self._size)))
+        rest = round(REST * layout.fs)
+        self._course = fastest(Course)(self._window, 0, self._size, rest, np.zeros((0, self._size)))
         self._extent, self._whole = fastest(extent), fastest(whole)
         self._null = fastest(NullTail)()
         self._noise: float | None = None
@@ -103,7 +104,7 @@ class RunningMWave:
         size = math.sqrt(max(swing * swing - beside * beside, 0.0))
         present, amplitude, latency, peak_latency = False, None, None, None
         if p_value < alpha and size >= floor:
-            begin, peak, _, _ = self._course.shape(data, row, level, None, (), REACH * noise)
+            begin, peak, *_ = self._course.shape(data, row, level, None, (), REACH * noise)
             present, amplitude = True, size
             latency, peak_latency = begin / self._fs + self._begin, peak / self._fs + self._begin
         return Measurement(present, amplitude, latency, peak_latency, statistic, p_value, noise, limit)

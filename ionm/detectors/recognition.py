@@ -116,6 +116,8 @@ class Recognition:
         )
         if not shown.present:
             return replace(shown, amplitude_error=None)
+        # the form is this sweep's own, even where size and latency are read off the template
+        shown = replace(shown, area=free.area, duration=free.duration, turns=free.turns)
         alike = found.alike > ALIKE or value * volts > 0.5 * (free.amplitude or 0.0)
         if free.present and not (own < self._alpha and alike):
             return replace(

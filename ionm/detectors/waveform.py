@@ -1,4 +1,4 @@
-"""Where a response turns and where it begins. Pure functions of samples.
+"""Where a response turns, begins and ends, and how large and ragged it is. Pure functions of samples.
 
 Every sum runs in a fixed order, so that the compiled forms of `whole`, `extent` and `Course` give
 the same bits; take them by ``fastest(...)``.
@@ -6,6 +6,7 @@ the same bits; take them by ``fastest(...)``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,6 +16,10 @@ from ionm.stream import Flags, Samples
 
 LANES = 8
 """Running sums side by side: what one vector of the widest machine holds."""
+
+PAUSE = 4
+"""Rests (`Course`) that a discharge may come behind another and still belong to the response: 4 ms for phases
+of 1 ms, the interval of after-discharges at 250 Hz, the slowest (facial.md 1.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +97,89 @@ def onset(trace: Samples, found: Turn, reach: float, rest: int, earliest: int) -
     if first <= earliest:
         before = trace[earliest : found.index + 1]
         return float(earliest + (np.argmin(before) if found.upward else np.argmax(before)))
-    low, high = float(size[first - 1]), float(size[first])
-    crossing = first - (high - level) / (high - low) if high > low else float(first)
+    return first - _outside(size[first - 1 :], level, found.swing, rest)
+
+
+def _outside(size: Samples, level: float, swing: float, rest: int) -> float:
+    """How far outside its outermost loud sample a response reaches 5 % of its peak to peak, in samples.
+
+    Parameters
+    ----------
+    size
+        From the last quiet sample inwards, in V. The second one is loud, or it is the turn itself: one on the
+        flank of a larger deflection may lie near zero.
+    level, swing, rest
+        See `onset`.
+    """
+    target = 0.05 * swing
+    low, high = float(size[0]), float(size[1])
+    if high < level:
+        return 0.0
+    outside = (high - level) / (high - low) if high > low else 0.0
     if level > target:
-        higher = np.flatnonzero(size[first:] >= min(2 * level, 0.5 * found.swing))
+        higher = np.flatnonzero(size[1:] >= min(2 * level, 0.5 * swing))
         run = int(higher[0]) if higher.size else 0
-        slope = (float(size[first + run]) - high) / run if run else 0.0
+        slope = (float(size[1 + run]) - high) / run if run else 0.0
         if slope > 0:
-            crossing -= min((level - target) / slope, float(rest))
-    return crossing
+            outside += min((level - target) / slope, float(rest))
+    return outside
+
+
+def end(trace: Samples, found: Turn, reach: float, rest: int) -> float:
+    """Where the response with this turn ends, after-discharges with it.
+
+    From the turn on, it lasts as long as it exceeds 5 % of the swing and twice the reach of the background
+    again within `PAUSE` rests, and then until it stays below the level (`onset`) for one rest. Beyond the
+    last sample above the level it is drawn on to the 5 % point as at its onset. A response that still runs
+    at the end of the trace ends there.
+
+    Parameters
+    ----------
+    trace, found, reach, rest
+        See `onset`.
+
+    Returns
+    -------
+    float
+        Position, in samples (fractional).
+    """
+    size = np.abs(trace[found.index :])
+    target = 0.05 * found.swing
+    level = max(target, reach)
+    last = _last(size >= max(target, 2 * reach), PAUSE * rest)
+    last += _last(size[last:] >= level, rest)
+    if last + 1 == size.size:
+        return float(found.index + last)
+    outside = _outside(size[last + 1 :: -1], level, found.swing, rest)
+    return min(found.index + last + outside, float(trace.size - 1))
+
+
+def _last(loud: Flags, pause: int) -> int:
+    """The last loud sample that is reached from the first in steps of at most ``pause``."""
+    found = np.flatnonzero(loud[1:]) + 1
+    breaks = np.flatnonzero(np.diff(found, prepend=0) > pause)
+    within = found[: breaks[0]] if breaks.size else found
+    return int(within[-1]) if within.size else 0
+
+
+def turns(trace: Samples, step: float) -> int:
+    """How often one trace, shape (n_samples,), in V, turns: changes of direction of more than ``step`` V.
+
+    As in the analysis of turns in the interference pattern (Willison 1964, who asked for 100 uV), a turn
+    counts if the trace moves by more than the step from the turn before it and to the one behind it. It
+    comes from zero and goes back to zero.
+    """
+    count, rising = 0, None
+    low = high = 0.0
+    for value in (*trace.tolist(), 0.0):
+        low, high = min(low, value), max(high, value)
+        if rising is not False and high - value > step:
+            count += rising is True
+            rising, low = False, value
+        elif rising is not True and value - low > step:
+            count += rising is False
+            rising, high = True, value
+    return count
 
 
 class Shape(NamedTuple):
@@ -114,12 +193,22 @@ class Shape(NamedTuple):
         Where its most prominent turn is.
     prominence, swing
         Of that turn (`Turn`).
+    end
+        Where it ends (`end`; fractional), or the trace if that is earlier.
+    area
+        Of the absolute trace from onset to end, in V times samples.
+    turns
+        Changes of direction from onset to end (`turns`) of more than 10 % of the swing or, where those
+        drown, the background's peak to peak.
     """
 
     onset: float
     peak: int
     prominence: float
     swing: float
+    end: float
+    area: float
+    turns: int
 
 
 class Course:
@@ -129,8 +218,9 @@ class Course:
     ----------
     columns
         The stretch of the row that is looked at.
-    lead
-        How many samples of it come before the window in which the response may turn.
+    lead, stop
+        Where in it the window begins and ends in which the response may turn. Behind the window a response
+        may go on (its after-discharges).
     rest
         How many quiet samples end the walk back to the onset; twice as many before the window a
         response may begin.
@@ -138,8 +228,8 @@ class Course:
         What a tail is made of, shape (n_decays, n_columns).
     """
 
-    def __init__(self, columns: slice, lead: int, rest: int, decays: Samples) -> None:
-        self._columns, self._lead, self._rest, self._decays = columns, lead, rest, decays
+    def __init__(self, columns: slice, lead: int, stop: int, rest: int, decays: Samples) -> None:
+        self._columns, self._lead, self._stop, self._rest, self._decays = columns, lead, stop, rest, decays
 
     def shape(  # noqa: PLR0917
         self,
@@ -169,10 +259,13 @@ class Course:
             trace -= share * (data[other, self._columns] - other_level)
         for weight, decay in zip(weights, self._decays, strict=True):
             trace -= weight * decay
-        found = turn(trace[self._lead :])
+        found = turn(trace[self._lead : self._stop])
         found = replace(found, index=found.index + self._lead)
         begin = onset(trace, found, reach, self._rest, max(0, self._lead - 2 * self._rest))
-        return Shape(begin, found.index, found.prominence, found.swing)
+        close = end(trace, found, reach, self._rest)
+        response = trace[max(0, math.ceil(begin)) : math.floor(close) + 1]
+        area, step = total(np.abs(response)), 2 * max(0.05 * found.swing, reach)
+        return Shape(begin, found.index, found.prominence, found.swing, close, area, turns(response, step))
 
 
 def whole(valid: Flags, rows: tuple[int, ...], columns: slice) -> bool:

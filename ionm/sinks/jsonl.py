@@ -137,6 +137,9 @@ def _response(event: Response) -> Mapping[str, Any]:
         "latency_ms": _scaled(m.latency, 1e3),
         "latency_error_ms": _scaled(m.latency_error, 1e3),
         "peak_latency_ms": _scaled(m.peak_latency, 1e3),
+        "area_uvms": _rounded(m.area, 1e9, 2),
+        "duration_ms": _rounded(m.duration, 1e3, 3),
+        "turns": m.turns,
         "percent_of_baseline": event.percent_of_baseline,
         "above_baseline": event.above_baseline,
         "statistic": m.statistic,
@@ -150,6 +153,11 @@ def _response(event: Response) -> Mapping[str, Any]:
 
 def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
+
+
+def _rounded(value: float | None, factor: float, digits: int) -> float | None:
+    """For what depends on where a trace is said to end: more digits would say nothing."""
+    return None if value is None else round(value * factor, digits)
 
 
 class JsonLines:

@@ -107,7 +107,9 @@ def courses(draw):
     n, first = draw(st.integers(1, 80)), draw(st.integers(0, 20))
     n_rows, n_decays = draw(st.integers(1, 3)), draw(st.integers(0, 2))
     decays = np.random.default_rng(draw(st.integers(0, 99))).normal(size=(n_decays, n))
-    course = (slice(first, first + n), draw(st.integers(0, n - 1)), draw(st.integers(0, 30)), decays)
+    lead = draw(st.integers(0, n - 1))
+    stop = draw(st.integers(lead + 1, n))
+    course = (slice(first, first + n), lead, stop, draw(st.integers(0, 30)), decays)
     share = st.floats(-0.5, 0.5)
     copy = draw(st.none() | st.tuples(st.integers(0, n_rows - 1), share, SAMPLES))
     weights = tuple(draw(SAMPLES) for _ in range(n_decays))
@@ -134,7 +136,7 @@ def test_a_response_in_noise_has_its_onset_to_the_same_bits(noise, sign):
         begin, duration = rng.integers(60, 200), rng.integers(20, 120)
         u = (t - begin) / duration
         response = sign * np.where((u >= 0) & (u < 1), np.sin(2 * np.pi * u), 0.0)
-        course = (slice(0, 360), int(rng.integers(60)), 20, np.zeros((0, 360)))
+        course = (slice(0, 360), int(rng.integers(60)), int(rng.integers(240, 361)), 20, np.zeros((0, 360)))
         arguments = (np.array([response + noise * rng.normal(size=360)]), 0, 0.0, None, (), noise)
 
         found = kernels.Course(*course).shape(*arguments)
@@ -288,7 +290,7 @@ def test_a_sweep_that_does_not_fit_is_refused(data, background, reference, error
 @compiled_only
 def test_what_is_no_stretch_of_a_sweep_is_refused():
     data, valid, part = np.ones((1, 20)), np.ones((1, 20), dtype=bool), slice(0, 10)
-    course = kernels.Course(part, 0, 3, np.ones((1, 10)))
+    course = kernels.Course(part, 0, 10, 3, np.ones((1, 10)))
 
     with pytest.raises(IndexError, match=r"columns slice\(0, 21, None\) of 20"):
         kernels.extent(data, 0, slice(0, 21), 1)
@@ -296,8 +298,10 @@ def test_what_is_no_stretch_of_a_sweep_is_refused():
         kernels.whole(data, (0,), part)
     with pytest.raises(TypeError, match="need rows as a tuple, got 0"):
         kernels.whole(valid, 0, part)
-    with pytest.raises(ValueError, match="need 0 <= lead < 10 and rest >= 0, got lead=10, rest=3"):
-        kernels.Course(part, 10, 3, np.ones((1, 10)))
+    with pytest.raises(
+        ValueError, match="need 0 <= lead < stop <= 10 and rest >= 0, got lead=10, stop=10, rest=3"
+    ):
+        kernels.Course(part, 10, 10, 3, np.ones((1, 10)))
     with pytest.raises(ValueError, match="need 10 columns and a tuple of 1 weights"):
         course.shape(data, 0, 0.0, None, (), 1.0)
     with pytest.raises(ValueError, match=r"need a copy as \(row, share, level\)"):

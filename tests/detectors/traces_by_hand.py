@@ -20,7 +20,7 @@ GRID = Grid(
     slice(2 * FIT.start, 2 * WINDOW.stop),
     FIT.start * BIN,
     DECAYS,
-    Course(slice(0, DECAYS.shape[1]), 2 * (WINDOW.start - FIT.start), 10, DECAYS),
+    Course(slice(0, DECAYS.shape[1]), 2 * (WINDOW.start - FIT.start), DECAYS.shape[1], 10, DECAYS),
 )
 SIGMA = 10e-6  # V
 
