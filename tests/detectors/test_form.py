@@ -9,8 +9,8 @@ from detectors.traces_by_hand import traces
 from scipy import signal, special
 
 from ionm.compiled import fastest
-from ionm.detectors.recognition import Recognition
 from ionm.detectors.learning import learn
+from ionm.detectors.recognition import Recognition
 from ionm.detectors.waveform import PAUSE, Course, end, turn, turns
 from ionm.events import Measurement, Response, Sweep
 from ionm.protocol import load
