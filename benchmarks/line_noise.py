@@ -1,142 +1,259 @@
-"""Cancellers of mains against each other: what they leave, how soon, and what they do to a response.
+"""The canceller of mains hum: what it leaves of the hum, what it takes from the signal, what it costs.
 
-    sh benchmarks/setup_peers.sh && benchmarks/.venv/bin/python benchmarks/line_noise.py
+    .venv/bin/python benchmarks/line_noise.py
 
-16 channels at 20 kHz in chunks of 5 ms; hum of 10 to 30 uV (and 0.3 and 0.2 of it at the second and third
-harmonic, each channel in its own phase) at 60.07 Hz that drifts by 0.02 Hz in 20 s. All cancellers are told
-60 Hz and four harmonics. What is left is the output less what the input holds beside the hum, so that what a
-canceller takes from the signal counts as well. ezmsg's "subtract" assumes one phase on all channels.
+Residual: root mean square, over time and channels, of the output less the signal without hum, so that what is
+taken from the EMG counts like what is left of the hum. `SCENARIOS` makes the signals, for peers too.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter_ns
-from typing import Any
 
 import numpy as np
-from peers import Peer, ezmsg_canceller
+from scipy import signal
 
-from ionm.simulate import Interference, LateralSpread
-from ionm.stream import Samples
+from ionm.compiled import kernel, paths
+from ionm.filters.line_noise import LineNoise, start_on
+from ionm.stream import Channel, Chunk, Samples, StreamInfo, Trigger, chunk
 
-FS, CHANNELS, CHUNK = 20_000.0, 16, 100
-LINE, HARMONICS = 60.0, 4
-Make = Callable[[], Peer]
-
-# each makes a fresh one
-CANCELLERS: tuple[Make, ...] = (
-    lambda: ezmsg_canceller(LINE, HARMONICS, FS),
-    lambda: ezmsg_canceller(LINE, HARMONICS, FS, cancel_method="subtract"),
-    lambda: ezmsg_canceller(LINE, HARMONICS, FS, adapt_time_constant=0.5, freq_time_constant=1.0),
-    lambda: ezmsg_canceller(
-        LINE, HARMONICS, FS, cancel_method="subtract", adapt_time_constant=0.5, freq_time_constant=1.0
-    ),
-)
+HERE = Path(__file__).parent
+FS = 20_000.0  # Hz
+SPANS = ((0, 1), (1, 2), (2, 4), (4, 6), (6, 10), (10, 12), (12, 20), (20, 40), (40, 60))  # s
+ODD = {1: 1.0, 3: 0.35, 5: 0.2, 7: 0.1}
 
 
-def hum(seconds: float, jump_at: float | None = None) -> Samples:
-    """Hum on all channels, in V; its phase may jump by a quarter of a turn."""
-    times = np.arange(round(seconds * FS)) / FS
-    phase = 2 * np.pi * (60.07 * times - 0.02 * 20 / (2 * np.pi) * np.cos(2 * np.pi * times / 20))
-    if jump_at is not None:
-        phase[times >= jump_at] += np.pi / 2
-    rng = np.random.default_rng(1)
-    size, shift = rng.uniform(0.5, 1.5, (CHANNELS, 1)), rng.uniform(-0.5, 0.5, (CHANNELS, 3, 1))
-    waves = [part * np.sin(k * phase + shift[:, k - 1]) for k, part in ((1, 1.0), (2, 0.3), (3, 0.2))]
-    return 20e-6 * size * np.sum(waves, axis=0)
+@dataclass(frozen=True)
+class Scenario:
+    """Hum and everything else, in V, shape (n_channels, n_samples), and the stimuli."""
+
+    hum: Samples
+    rest: Samples
+    triggers: tuple[Trigger, ...] = ()
+
+    @property
+    def info(self) -> StreamInfo:
+        return StreamInfo(FS, tuple(Channel(f"ch{i}") for i in range(len(self.hum))))
+
+    def chunks(self, n_samples: int = 100) -> Iterable[Chunk]:
+        whole = chunk(self.hum + self.rest, 0, self.triggers)
+        for a in range(0, whole.n_samples, n_samples):
+            yield whole.cut(a, min(a + n_samples, whole.n_samples))
 
 
-def emg(seconds: float) -> Samples:
-    length = round(seconds * FS)
-    return np.array([Interference(5e-6).block(FS, 1, f"ch{i}", 0, length) for i in range(CHANNELS)])
+def phase(seconds: float, drift: str, *, frequency: float = 60.07, seed: int = 0) -> Samples:
+    """Phase of the fundamental in turns, one value per sample.
+
+    drift: "steady"; "sine", +-0.1 Hz in a minute; "grid", slow sines of together 0.02 Hz as ionm.simulate has
+    them; "walk", a frequency that walks at random by 2 mHz in the root of a second.
+    """
+    rng = np.random.default_rng([seed, 1])
+    n = round(seconds * FS)
+    t = np.arange(n) / FS
+    f = np.full(n, frequency)
+    if drift == "sine":
+        f += 0.1 * np.sin(2 * np.pi * (t / 60 + rng.random()))
+    elif drift == "grid":
+        for period in (17.0, 41.0, 113.0, 290.0):  # s
+            f += 0.02 / np.sqrt(2) * np.sin(2 * np.pi * (t / period + rng.random()))
+    elif drift == "walk":
+        knots = np.arange(0, seconds + 0.02, 0.02)
+        f += np.interp(t, knots, np.cumsum(rng.normal(0, 2e-3 * np.sqrt(0.02), knots.size)))
+    elif drift != "steady":
+        raise ValueError(f"no drift {drift!r}")
+    return rng.random() + np.cumsum(f) / FS
 
 
-def responses(seconds: float, rate: float) -> tuple[Samples, list[int]]:
-    """The same response of 100 uV to every stimulus, on all channels, and its stimuli."""
-    shape = LateralSpread(size=100e-6, jitter=0.0, variation=0.0, after_discharge=0.0)
-    wave = shape.volleys(np.ones(1), np.random.default_rng(1)).at(np.arange(round(0.04 * FS)) / FS)[0]
+def hum(
+    turns: Samples,
+    n_channels: int,
+    *,
+    size: float = 20e-6,
+    parts: dict[int, float] | None = None,
+    seed: int = 0,
+) -> Samples:
+    """Hum of amplitude ``size`` (V) in the first channel, 0.5 to 1.5 of it in the others."""
+    rng = np.random.default_rng([seed, 2])
+    out = np.zeros((n_channels, turns.size))
+    for channel in range(n_channels):
+        own = size * (rng.uniform(0.5, 1.5) if channel else 1.0)
+        for k, part in (parts or {1: 1.0}).items():
+            out[channel] += own * part * np.sin(2 * np.pi * (k * turns + rng.random()))
+    return out
+
+
+def emg(seconds: float, n_channels: int, kind: str, *, rms: float = 5e-6, seed: int = 0) -> Samples:
+    """Noise of an RMS in V: "none", "white" (to 10 kHz) or "emg" (20 to 500 Hz, as ionm.simulate has it)."""
+    n = round(seconds * FS)
+    white = np.random.default_rng([seed, 3]).standard_normal((n_channels, n + round(FS)))
+    if kind == "emg":
+        white = signal.sosfilt(
+            signal.butter(2, (20.0, 500.0), "bandpass", fs=FS, output="sos"), white, axis=-1
+        )
+    elif kind == "none":
+        return np.zeros((n_channels, n))
+    elif kind != "white":
+        raise ValueError(f"no noise {kind!r}")
+    return rms * (white / white.std(axis=1, keepdims=True))[:, -n:]
+
+
+def stimuli(seconds: float, rate: float) -> tuple[Trigger, ...]:
+    return tuple(Trigger(round(k * FS / rate), "zygomatic") for k in range(1, int(seconds * rate)))
+
+
+def response(seconds: float, triggers: tuple[Trigger, ...], size: float) -> Samples:
+    """A stimulus-locked response, one row: two phases of ``size`` V peak to peak from 10 to 16 ms."""
     out = np.zeros(round(seconds * FS))
-    marks = [round(t * FS) for t in np.arange(0.5, seconds - 0.1, 1 / rate)]
-    for mark in marks:
-        out[mark : mark + wave.size] += wave
-    return np.tile(out, (CHANNELS, 1)), marks
+    t = np.arange(round(0.006 * FS)) / 0.006 / FS
+    wave = 0.5 * size * np.sin(2 * np.pi * t) * np.hanning(t.size) / 0.77
+    for trigger in triggers:
+        at = trigger.sample + round(0.010 * FS)
+        if at + wave.size <= out.size:
+            out[at : at + wave.size] += wave
+    return out
 
 
-def through(peer: Peer, data: Samples) -> Samples:
-    chunks = (data[:, a : a + CHUNK] for a in range(0, data.shape[1], CHUNK))
-    return np.hstack([peer.unwrap(peer.step(peer.wrap(chunk))) for chunk in chunks])
-
-
-def rms(data: Samples, begin: float, end: float) -> float:
-    """Of the worst channel, in uV."""
-    part = data[:, round(begin * FS) : round(end * FS)]
-    return float(np.sqrt(np.mean(part**2, axis=1)).max() * 1e6)
-
-
-def recovery(left: Samples, at: float, limit: float) -> str:
-    """How long after ``at`` the worst channel's RMS over 0.1 s stays below ``limit`` uV."""
-    steps = np.arange(at, left.shape[1] / FS - 0.1, 0.1)
-    loud = [t for t in steps if rms(left, t, t + 0.1) > limit]
-    return (
-        f"{max(loud) + 0.1 - at:.1f} s" if loud and max(loud) < steps[-1] - 0.05 else "not" if loud else "0 s"
+def plain(
+    drift: str, noise: str, n_channels: int, parts: dict[int, float] | None = None, seed: int = 0
+) -> Scenario:
+    seconds = 60.0
+    return Scenario(
+        hum(phase(seconds, drift, seed=seed), n_channels, parts=parts, seed=seed),
+        emg(seconds, n_channels, noise, seed=seed),
     )
 
 
-def change(out: Samples, clean: Samples, marks: list[int], after: float) -> float:
-    """Largest change of the averaged response, in percent of its peak to peak."""
-    late = [m for m in marks if m > after * FS]
-    window = np.arange(round(0.005 * FS), round(0.03 * FS))
-    mean = [np.mean([x[:, m + window] for m in late], axis=0) for x in (out, clean)]
-    level = [m - m[:, :1] for m in mean]
-    return float(100 * np.max(np.abs(level[0] - level[1])) / np.ptp(level[1]))
+def jump(noise: str, n_channels: int, parts: dict[int, float] | None = None) -> Scenario:
+    """The phase jumps by a quarter of a turn at 10 s."""
+    turns = phase(20.0, "sine")
+    turns += 0.25 * (np.arange(turns.size) >= 10.0 * FS)
+    return Scenario(hum(turns, n_channels, parts=parts), emg(20.0, n_channels, noise))
 
 
-def cost(peer: Peer, data: Samples) -> float:
-    """Median time of a chunk, in us; messages are made outside the clock."""
+def stimulated(rate: float, size: float, noise: str = "none") -> Scenario:
+    """Stimuli with a response, at a rate that may divide the mains, and stimulus artefacts of 5 mV."""
+    marks = stimuli(20.0, rate)
+    rest = emg(20.0, 4, noise) + response(20.0, marks, size)
+    for mark in marks:
+        rest[:, mark.sample : mark.sample + round(0.2e-3 * FS)] += 5e-3
+    return Scenario(hum(phase(20.0, "steady", frequency=60.0), 4, parts=ODD), rest, marks)
+
+
+SCENARIOS: dict[str, Callable[[], Scenario]] = {
+    **{
+        f"{n} ch, {len(parts)} harmonic{'s' * (len(parts) > 1)}, {drift}, {noise}": (
+            lambda n=n, parts=parts, drift=drift, noise=noise: plain(drift, noise, n, parts)
+        )
+        for noise in ("none", "white", "emg")
+        for n, parts in ((1, {1: 1.0}), (8, ODD))
+        for drift in ("steady", "sine", "grid", "walk")
+    },
+    "phase jumps at 10 s, no noise": lambda: jump("none", 4, ODD),
+    "phase jumps at 10 s, white": lambda: jump("white", 4, ODD),
+    "phase jumps at 10 s, emg": lambda: jump("emg", 4, ODD),
+    "stimuli 5/s and artefacts, no noise": lambda: stimulated(5.0, 100e-6),
+    "no hum, emg": lambda: Scenario(np.zeros((8, round(60 * FS))), emg(60.0, 8, "emg")),
+}
+
+
+def residual(scenario: Scenario, spec: LineNoise | None = None) -> Samples:
+    """The output less the signal without hum, in V."""
+    running = start_on(None, spec or LineNoise(60.0), scenario.info)
+    out = np.hstack([running.push(part).data for part in scenario.chunks(8192)])
+    return out - scenario.rest
+
+
+def rms_uv(left: Samples, first: float, last: float) -> float:
+    """Root mean square between two times in s, in uV."""
+    part = left[:, round(first * FS) : round(last * FS)]
+    return float(np.sqrt(np.mean(part * part)) * 1e6)
+
+
+def cost(
+    path: str | None, n_channels: int = 16, n_samples: int = 100, rounds: int = 2000
+) -> tuple[float, float]:
+    """Median and p99 of one push in us, with hum in nine harmonics."""
+    parts = {k: 1.0 / k for k in range(1, 10)}
+    turns = phase((rounds + 200) * n_samples / FS, "sine")
+    scenario = Scenario(hum(turns, n_channels, parts=parts), emg(turns.size / FS, n_channels, "emg"))
+    running = start_on(path, LineNoise(60.0), scenario.info)
     times = []
-    for start in range(0, data.shape[1], CHUNK):
-        message: Any = peer.wrap(data[:, start : start + CHUNK])
+    for part in scenario.chunks(n_samples):
         begin = perf_counter_ns()
-        peer.step(message)
+        running.push(part)
         times.append((perf_counter_ns() - begin) / 1e3)
-    return float(np.median(times))
+    return float(np.median(times[200:])), float(np.percentile(times[200:], 99))
 
 
-def row(make: Make, seconds: float) -> list[str]:
-    line, jumped, noise = hum(seconds), hum(seconds, seconds / 2), emg(seconds)
-    quiet = through(make(), line)
-    noisy = through(make(), line + noise) - noise
-    alone = through(make(), noise) - noise
-    cells = [make().name]
-    cells.append(", ".join(f"{rms(quiet, a, b):.3g}" for a, b in ((0, 1), (1, 2), (2, 4), (4, seconds))))
-    cells += [f"{rms(noisy, 4, seconds):.3g}", f"{rms(alone, 4, seconds):.3g}"]
-    cells.append(recovery(through(make(), jumped), seconds / 2, 0.3))
-    for rate in (2.3, 2.0):  # 2 Hz divides 60 Hz
-        clean, marks = responses(seconds, rate)
-        cells.append(f"{change(through(make(), clean + line), clean, marks, seconds / 2):.2f}")
-        cells.append(f"{change(through(make(), clean), clean, marks, seconds / 2):.2f}")
-    cells.append(f"{cost(make(), line + noise):.0f}")
-    return cells
+def plot(everything: dict[str, Samples], file: Path) -> None:
+    """Residual of every scenario over time."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    groups = {"no noise": "none", "5 uV white noise": "white", "5 uV EMG, 20 to 500 Hz": "emg"}
+    figure, axes = plt.subplots(2, 2, figsize=(11, 7.5), layout="constrained")
+    for axis, (title, noise) in zip(axes.flat, groups.items(), strict=False):
+        for name, left in everything.items():
+            if name.endswith(f", {noise}") and " ch, " in name:
+                draw(axis, left, name.rsplit(", ", 1)[0])
+        axis.set_title(title)
+    for name, left in everything.items():
+        if " ch, " not in name and left.any():
+            draw(axes[1, 1], left, name)
+    axes[1, 1].set_title("jumps and stimuli")
+    limits = {0: 0.003, 1: 0.1, 2: 0.1}
+    for at, axis in enumerate(axes.flat):
+        if at in limits:
+            axis.axhline(limits[at], color="0.3", linewidth=1, linestyle=":")
+        axis.set(xlabel="time (s)", ylabel="residual, RMS in 0.25 s (uV)", yscale="log", ylim=(1e-6, 40))
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=6)
+    figure.suptitle("20 uV of 60 Hz hum: what is left of it, and taken with it", fontsize=11)
+    figure.savefig(file, dpi=90)
+
+
+def draw(axis: object, left: Samples, label: str) -> None:
+    n = round(0.25 * FS)
+    blocks = left[:, : left.shape[1] // n * n].reshape(len(left), -1, n)
+    times = (np.arange(blocks.shape[1]) + 0.5) * 0.25
+    axis.plot(times, np.sqrt(np.mean(blocks * blocks, axis=(0, 2))) * 1e6, linewidth=0.9, label=label)  # type: ignore[attr-defined]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=12.0, help="of every test (12)")
+    parser.add_argument("--output", type=Path, default=HERE, help="where line_noise.md and line_noise.png go")
     options = parser.parse_args()
-    header = (
-        "| canceller | left of the hum, uV RMS, in 0-1, 1-2, 2-4, 4- s | left in 5 uV of EMG "
-        "| taken from EMG alone "
-        "| phase jump: below 0.3 uV after | response at 2.3 Hz changed by, % | without hum "
-        "| response at 2 Hz changed by, % | without hum | us per chunk |"
-    )
-    print(header)
-    print("|" + "---|" * (header.count("|") - 1))
-    for make in CANCELLERS:
-        print("| " + " | ".join(row(make, options.seconds)) + " |", flush=True)
+
+    heads = [f"{a}-{b} s" for a, b in SPANS]
+    lines = [
+        "# Canceller of mains hum",
+        "",
+        f"Kernel in use: {kernel()}. Residual of 20 uV of hum, RMS in uV:",
+        "",
+        "| scenario | " + " | ".join(heads) + " |",
+        "|---|" + "---|" * len(SPANS),
+    ]
+    everything = {}
+    for name, make in SCENARIOS.items():
+        left = everything[name] = residual(make())
+        seconds = left.shape[1] / FS
+        cells = [f"{rms_uv(left, a, b):.4f}" if b <= seconds else "" for a, b in SPANS]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", "| kernel | 16 channels x 5 ms, median, us | p99, us |", "|---|---|---|"]
+    for path in paths():
+        median, p99 = cost(path, rounds=2000 if path != "scipy" else 300)
+        lines.append(f"| {path} | {median:.1f} | {p99:.1f} |")
+    (options.output / "line_noise.md").write_text("\n".join(lines) + "\n")
+    plot(everything, options.output / "line_noise.png")
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

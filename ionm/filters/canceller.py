@@ -148,7 +148,8 @@ class Canceller:
         self._stimulated = False
         self._clock.advance(self._dt)
         if self._window == self._length:
-            self._learn()
+            with np.errstate(over="ignore"):  # a quotient beyond all numbers decides as infinity does
+                self._learn()
             self._window = -1
         elif self._age * self._dt > STALE:
             self._search()
