@@ -1968,7 +1968,7 @@ static PyObject *Matcher_read(PyObject *object, PyObject *const *args, Py_ssize_
         return NULL;
     const Py_ssize_t begin = first > self->order ? first : self->order;
     const Py_ssize_t count = stop - length >= begin ? (stop - length - begin) / self->step + 1 : 0;
-    double variance;
+    double variance = 0.0;
     PyObject *matches = backgrounds_of(self, begin, count, past, &variance);
     if (matches == NULL)
         return NULL;
