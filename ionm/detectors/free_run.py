@@ -35,6 +35,8 @@ class FreeRun:
         Limits in multiples of the noise's RMS: an element must pass ``high`` once and is carried by what
         passes ``low``. In Gaussian noise of 30 to 1000 Hz a
         channel passes 5.0 a dozen times an hour (measured), whatever happened before.
+    floor
+        Largest absolute value, in V, that an element must pass as well; 0.0 for none. A-trains need not.
     least
         Lowest possible noise, in V: the amplifier's own (general knowledge).
     largest
@@ -51,6 +53,7 @@ class FreeRun:
     frames: tuple[Frame, ...] = (Frame(), Frame("click", 0.0, 1e-3), Frame("tes", 2e-3, 0.1))
     high: float = 5.0
     low: float = 3.5
+    floor: float = 0.0
     least: float = 1e-6
     largest: float = 1e-3
     potential: float = 3.0
@@ -106,6 +109,19 @@ class RunningFreeRun:
                     findings += self._take(earlier, sample)
         return findings
 
+    def close(self, sample: int) -> list[Finding]:
+        """End whatever goes on, because no more samples follow; known at ``sample``."""
+        tell = _Tell(sample, self._grid.start, self._grid.cell, self._rate, self._names)
+        for row, muscle in enumerate(self._muscles):
+            muscle.drop(self._cells, tell.on(row), young=0)
+        return tell.findings
+
+    @property
+    def watched(self) -> tuple[float, dict[str, float]]:
+        """For how long the channels were followed, and per channel what of it was not blind, in s."""
+        seen = (self._seen / self._rate).tolist()
+        return self._cells / self._rate, dict(zip(self._names, seen, strict=True))
+
     @property
     def noise(self) -> dict[str, float]:
         """Per channel, the RMS of its noise, in V."""
@@ -156,7 +172,10 @@ class RunningFreeRun:
 
     def _remember(self, block: Block, known: Flags | None) -> None:
         cells = block.peak.shape[1]
-        for memory, new in ((self._peaks, block.peak), (self._slow, block.slow)):
+        peak = (
+            block.peak if known is None else np.where(known, block.peak, 0.0)
+        )  # no M-wave is part of a train
+        for memory, new in ((self._peaks, peak), (self._slow, block.slow)):
             width = new.shape[1]
             memory[:, :-width] = memory[:, width:]
             memory[:, -width:] = new
@@ -177,7 +196,7 @@ class RunningFreeRun:
                 None if known is None else known[row].tolist(),
                 frame_end=block.frame_end,
                 low=self._spec.low * noise,
-                high=self._spec.high * noise,
+                high=max(self._spec.high * noise, self._spec.floor),
             )
             for element in elements:
                 element.shape = potential(self._slow[row], 2 * (element.at - (end - WINDOW)))

@@ -192,19 +192,19 @@ class Muscle:
             tell(Stretch("c_train", train.onset, train.end, train.peak))
         self._c_train = None
 
-    def drop(self, cell: int, tell: Tell) -> None:
-        """An artefact was recognised at this cell: end what is older, withdraw what is not."""
+    def drop(self, cell: int, tell: Tell, *, young: int = YOUNG) -> None:
+        """An artefact was recognised at this cell: end what is older than ``young``, withdraw what is not."""
         self.segments.drop()
         train = self.a_train
         if train.onset is not None:
             if train.told:
-                young = cell - train.onset < YOUNG
-                tell(self._a_stretch(train.onset if young else min(train.last + 1, cell)))
+                withdrawn = cell - train.onset < young
+                tell(self._a_stretch(train.onset if withdrawn else min(train.last + 1, cell)))
             self._tone = False
             train.clear()
         if self._c_train is not None:
-            young = cell - self._c_train.onset < YOUNG
-            self._c_train.end = self._c_train.onset if young else min(self._c_train.end, cell)
+            withdrawn = cell - self._c_train.onset < young
+            self._c_train.end = self._c_train.onset if withdrawn else min(self._c_train.end, cell)
             self._end_c_train(tell)
         if self._spasm is not None:
             tell(Stretch("spasm", self._spasm.onset, self._spasm.end, self._spasm.peak))

@@ -25,8 +25,9 @@ class Synchrony:
 
     TOGETHER = 10  # cells: the branches differ by some ms, and bursts do not begin sharply (our choice)
     SAME = 3  # cells: an artefact is there at once
-    AGAIN = 3  # synchronous elements in a row ...
-    WITHIN = 2000  # ... in so many cells make a spasm (our choice)
+    AGAIN = 3  # synchronous elements ...
+    WITHIN = 2000  # ... in so many cells make a spasm (our choice) ...
+    MOST = 0.75  # ... if no fewer of all elements in them are: units that fire alone meet by chance (ours)
     TONE = 0.03  # share by which the frequencies of one tone differ between channels
     SHARE = 0.75  # share of the channels that carry a tone
 
@@ -42,7 +43,8 @@ class Synchrony:
         # at least two branches, and at least half of those that are recorded
         self._needed = [max(2, (len(sides[side]) + 1) // 2) for side in self._side]
         self._onsets: list[list[int]] = [[] for _ in names]
-        self._struck: list[list[int]] = [[] for _ in names]
+        self._struck: list[list[int]] = [[] for _ in names]  # onsets of synchronous elements
+        self._alone: list[list[int]] = [[] for _ in names]  # and of the others
 
     def take(self, row: int, element: Element) -> None:
         """An element that ended."""
@@ -57,11 +59,15 @@ class Synchrony:
             return "artefact"
         near = [i for i, delay in enumerate(delays) if delay <= self.TOGETHER]
         mine = {self._branch[i] for i in near if self._side[i] == self._side[row]}
+        for kept in (self._struck, self._alone):
+            kept[row] = [at for at in kept[row] if element.onset - at <= self.WITHIN][-15:]
         if None in mine or len(mine) < self._needed[row]:
+            self._alone[row].append(element.onset)
             return None
-        struck = [at for at in self._struck[row] if element.onset - at <= self.WITHIN][-7:]
-        self._struck[row] = [*struck, element.onset]
-        return "spasm" if len(self._struck[row]) >= self.AGAIN else None
+        struck, alone = self._struck[row], self._alone[row]
+        struck.append(element.onset)
+        often = len(struck) >= self.AGAIN and len(struck) >= self.MOST * (len(struck) + len(alone))
+        return "spasm" if often else None
 
     def since(self, row: int) -> int:
         """Begin of the synchronous elements that make the present spasm."""

@@ -155,3 +155,16 @@ def test_a_tone_must_be_on_three_quarters_of_the_channels():
 def test_the_band_of_an_a_train_is_60_to_210_hz_and_what_an_estimate_may_be_off_by():
     assert pytest.approx(60 * 0.98) == BAND[0]
     assert pytest.approx(210 * 1.02, abs=0.5) == BAND[1]
+
+
+def test_units_that_fire_alone_too_meet_by_chance_and_are_no_spasm():
+    synchrony = Synchrony(("Frontalis", "Mentalis"))
+    said = []
+    for k in range(12):
+        for row in (0, 1):
+            own = Element(100 * k + 50 * row * (k % 3 > 0), 100 * k + 55, 1e-4, 0)
+            synchrony.take(row, own)
+            if row:
+                said.append(synchrony.of(row, own, [None, None]))
+
+    assert said == [None] * 12
