@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ionm.protocols import Sink
     from ionm.replay import Replay
 
+Tallies = dict[str, dict[str, Any]]
+
 DISCLAIMER = "ionm is research software, not a medical device."
 
 CHUNK_SECONDS = {"max": 0.5, "timed": 0.02}
@@ -175,8 +177,8 @@ def _replay(arguments: argparse.Namespace) -> None:
         report = _report(replay) if arguments.report else None
         if report is not None:
             sinks.append(report)
-        _run(replay, arguments, sinks)
-        whole = summary.close(recording.stop, {**facts, "stimuli": stimuli})
+        tallies = _run(replay, arguments, sinks)
+        whole = summary.close(recording.stop, {**facts, "stimuli": stimuli}, tallies)
         if summary_file is not None:
             summary_file.write(json.dumps(whole, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
         if report is not None and report_file is not None:
@@ -219,8 +221,8 @@ def _report(replay: Replay) -> Any:
     return Report(replay.lsr, recording.info.fs, heading)
 
 
-def _run(replay: Replay, arguments: argparse.Namespace, sinks: Iterable[Sink]) -> None:
-    """Push the whole recording, at the pace asked for."""
+def _run(replay: Replay, arguments: argparse.Namespace, sinks: Iterable[Sink]) -> Tallies:
+    """Push the whole recording, at the pace asked for; what the modalities added up."""
     timed = math.isfinite(arguments.speed)
     seconds = arguments.chunk_ms / 1e3 if arguments.chunk_ms else CHUNK_SECONDS["timed" if timed else "max"]
     fs = replay.recording.info.fs
@@ -234,10 +236,12 @@ def _run(replay: Replay, arguments: argparse.Namespace, sinks: Iterable[Sink]) -
                 due = begun + (sample - first) / fs / arguments.speed
                 time.sleep(max(0.0, due - time.monotonic()))
 
-        for events in replay.events(seconds, passed):
+        tallies: Tallies = {}
+        for events in replay.events(seconds, passed, tallies.update):
             for event in events:
                 for sink in sinks:
                     sink.write(event)
+    return tallies
 
 
 def _simulate(arguments: argparse.Namespace) -> None:

@@ -140,6 +140,11 @@ class Finding:
         Share of the stretch that fell into blind frames and was bridged.
     elements
         "spikes" or "bursts", of a B-train.
+    control
+        Whether the channel is a control: another nerve's muscle, or the other side's.
+    traintime
+        Of an A-train: how long A-trains have lasted in the muscle so far, in s; the judge adds it, and not
+        for a control.
     """
 
     sample: int
@@ -153,6 +158,25 @@ class Finding:
     regularity: float | None = None
     blind: float = 0.0
     elements: str | None = None
+    control: bool = False
+    traintime: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A fact: for how long free-run EMG was followed since it was last said, and what of it was seen.
+
+    Parameters
+    ----------
+    seconds
+        In s.
+    seen
+        The same by channel, without what lay in stimulus frames, was not valid or carried an artefact.
+    """
+
+    sample: int
+    seconds: float
+    seen: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +228,18 @@ class Hold:
 
     sample: int
     derivation: str
+    active: bool
+    reason: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelHold:
+    """A channel of ongoing activity cannot be judged, or can again; ``reasons`` as in `Hold`."""
+
+    sample: int
+    modality: str
+    channel: str
     active: bool
     reason: str
     reasons: tuple[str, ...]
@@ -297,4 +333,15 @@ class Gap:
     stop: int
 
 
-Event = Response | StateChange | Hold | BaselineTaken | NoteTaken | Alarm | Attribution | Gap
+Event = (
+    Response
+    | StateChange
+    | Hold
+    | ChannelHold
+    | Finding
+    | BaselineTaken
+    | NoteTaken
+    | Alarm
+    | Attribution
+    | Gap
+)

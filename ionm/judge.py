@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ionm.events import ArtefactMark, Event, Gap, Hold, NoteTaken, SweepMeasured
-from ionm.protocols import FOREVER, Modality, RunningFollower
+from ionm.protocols import FOREVER, Modality, RunningFollower, Tallying
 from ionm.stream import Note, StreamInfo
 
 MARK, MEASURED, NOTE = 0, 1, 2
@@ -40,6 +40,7 @@ class Judge:
         follower: RunningFollower | None = None,
     ) -> None:
         self._judges = [modality.judge(info, start) for modality in modalities]
+        self._names = [modality.name for modality in modalities]
         self._sites = [frozenset(modality.sites) for modality in modalities]
         self._follower = follower
         self._due = -1  # the passing of time alone decides nothing up to this sample
@@ -96,6 +97,11 @@ class Judge:
         """Take what the end of the recording leaves: sweeps that it cut short hold nothing."""
         events = [e for e in self.push(facts, (), stop) if not (isinstance(e, Hold) and e.reason == "gap")]
         return events + list(self._follower.finish(stop)) if self._follower else events
+
+    def tallies(self, sample: int) -> dict[str, dict[str, Any]]:
+        """What modalities have added up by themselves up to a sample, in plain values."""
+        judges = zip(self._names, self._judges, strict=True)
+        return {name: judge.tally(sample) for name, judge in judges if isinstance(judge, Tallying)}
 
     def _gap(self, gap: Gap) -> list[Event]:
         events = self._pass_time(gap.sample) if gap.sample > self._due else []

@@ -16,8 +16,18 @@ import msgspec
 from ionm.annotations import parse
 from ionm.errors import InputError, SetupError
 from ionm.filters.montage import Derived, Montage
+from ionm.free_running import FreeRunning
 from ionm.modality import LsrModality
-from ionm.protocol_tables import Hertz, LsrTable, RecordedTable, Text, Weight, ZlrTable, check_site
+from ionm.protocol_tables import (
+    FreeRunTable,
+    Hertz,
+    LsrTable,
+    RecordedTable,
+    Text,
+    Weight,
+    ZlrTable,
+    check_site,
+)
 from ionm.protocols import Modality
 from ionm.stream import StreamInfo
 from ionm.zlr import ZlrModality
@@ -37,6 +47,7 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_fs_hz: Hertz
     lsr: LsrTable
     zlr: ZlrTable | None = None
+    free_run: FreeRunTable | None = None
     aliases: dict[Text, Text] = {}
     marks: dict[Text, Text] = {}
     montage: dict[Text, Annotated[dict[Text, Weight], msgspec.Meta(min_length=1)]] = {}
@@ -54,17 +65,27 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"lsr.lowpass_hz must lie below half of min_fs_hz={self.min_fs_hz:g}, "
                 f"got {self.lsr.lowpass_hz:g}"
             )
+        if self.free_run is not None and self.free_run.lowpass_hz >= self.min_fs_hz / 2:
+            raise ValueError(
+                f"free_run.lowpass_hz must lie below half of min_fs_hz={self.min_fs_hz:g}, "
+                f"got {self.free_run.lowpass_hz:g}"
+            )
         self.modalities()
 
     def modality(self) -> LsrModality:
         """The spec of the LSR, with the sweeps it cuts for others; `ValueError` if numbers do not fit."""
-        lsr = self.lsr.modality([table.site for table in self.recorded])
+        lsr = self.lsr.modality(self._harmless)
         return lsr if self.zlr is None else self.zlr.added(self.lsr, lsr)
+
+    @property
+    def _harmless(self) -> list[str]:
+        return [table.site for table in self.recorded]
 
     @property
     def channels(self) -> tuple[str, ...]:
         """Every channel of a recording that the protocol can use."""
         judged = [d.muscle for d in self.lsr.derivation] + (self.zlr.muscles if self.zlr else [])
+        judged += [*self.free_run.muscles, *self.free_run.controls] if self.free_run else []
         inputs = [name for terms in self.montage.values() for name in terms]
         plain = [name for name in judged if name not in self.montage]
         recorded = [name for table in self.recorded for name in table.channels]
@@ -130,7 +151,12 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def modalities(self) -> tuple[Modality, ...]:
         """The specs of everything that is judged, in the order in which their events come."""
         lsr = self.modality()
-        return (lsr,) if self.zlr is None else (lsr, ZlrModality(lsr))
+        modalities: list[Modality] = [lsr]
+        if self.zlr is not None:
+            modalities.append(ZlrModality(lsr))
+        if self.free_run is not None:
+            modalities.append(self.free_run.modality(self.lsr.jitter_ms, self._harmless))
+        return tuple(modalities)
 
     def fit(
         self, info: StreamInfo, sites: Sequence[str] | None
@@ -147,7 +173,8 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Returns
         -------
         modalities
-            Those that the stream can give, as far as it can (perhaps none).
+            Those that the stream can give, as far as it can (perhaps none); free-run EMG of a continuous
+            stream only.
         missing
             One text for each channel and stimulus that it lacks.
 
@@ -180,7 +207,11 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if sites is not None:
             lacking = dict.fromkeys(site for m in routine for site in m.sites if site not in sites)
             missing += [f"stimulus {site}" for site in lacking]
-        fitted = [modality.within(info.names, sites) for modality in wanted]
+        fitted = [
+            modality.within(info.names, sites)
+            for modality in wanted
+            if not (info.segmented and isinstance(modality, FreeRunning))  # nothing goes on between stretches
+        ]
         return tuple(modality for modality in fitted if modality is not None), tuple(missing)
 
 

@@ -14,12 +14,17 @@ import msgspec
 
 from ionm.annotations import SITES
 from ionm.derivation import Derivation
+from ionm.detectors.activity import Frame
+from ionm.detectors.free_run import FreeRun
 from ionm.detectors.lsr import Lsr
 from ionm.detectors.m_wave import MWave
+from ionm.detectors.synchrony import BRANCHES
+from ionm.filters.bandpass import Bandpass
 from ionm.filters.blanking import Blanking, Mask
 from ionm.filters.highpass import Highpass
 from ionm.filters.line_noise import LineNoise
 from ionm.filters.lowpass import Lowpass
+from ionm.free_running import FreeRunning
 from ionm.modality import LsrModality
 from ionm.protocols import Filter
 
@@ -219,6 +224,64 @@ class ZlrTable(Table, frozen=True):
         test = replace(lsr.response, window=(first * 1e-3, last * 1e-3), crosstalk=False)
         derivations = tuple(Derivation("probe", muscle, "zlr") for muscle in self.muscles)
         return replace(lsr, mapped=derivations, mapping=test)
+
+
+class FreeRunTable(Table, frozen=True):
+    """``[free_run]``; jitter of the marks is that of ``[lsr]``."""
+
+    muscles: Annotated[list[Text], msgspec.Meta(min_length=1)]
+    controls: list[Text]
+    highpass_hz: Hertz
+    lowpass_hz: Hertz
+    order: Order
+    blank_ms: Duration
+    tes_blank_ms: Duration
+    frame_ms: tuple[
+        Annotated[float, msgspec.Meta(ge=-10, le=0)], Annotated[float, msgspec.Meta(gt=0, le=500)]
+    ]
+    floor_uv: Microvolts
+    traintime_risk: bool
+
+    def __post_init__(self) -> None:
+        if self.highpass_hz >= self.lowpass_hz:
+            raise ValueError(
+                f"need highpass_hz < lowpass_hz, got {self.highpass_hz:g} and {self.lowpass_hz:g}"
+            )
+        for name in self.muscles:
+            if name not in BRANCHES:
+                raise ValueError(f"muscles must be of the facial nerve: {', '.join(BRANCHES)}; got {name!r}")
+        named = [*self.muscles, *self.controls]
+        for name in named:
+            if named.count(name) > 1:
+                raise ValueError(f"muscles and controls: each may stand there once, got {name!r} twice")
+        if self.blank_ms > self.frame_ms[1]:
+            raise ValueError(f"blank_ms must end within frame_ms={self.frame_ms[1]:g}, got {self.blank_ms:g}")
+
+    def modality(self, jitter_ms: float, harmless: Sequence[str]) -> FreeRunning:
+        """The spec of free-run EMG; `ValueError` if its numbers do not fit each other.
+
+        Parameters
+        ----------
+        jitter_ms
+            How late marks of stimuli may come.
+        harmless
+            Sites whose stimuli leave nothing to mask.
+        """
+        usual = FreeRun()
+        every = Frame("*", -self.frame_ms[0] * 1e-3, self.frame_ms[1] * 1e-3)
+        masks = {"*": self.blank_ms * 1e-3, "tes": self.tes_blank_ms * 1e-3, **dict.fromkeys(harmless, 0.0)}
+        return FreeRunning(
+            tuple(self.muscles),
+            tuple(self.controls),
+            (Bandpass(self.highpass_hz, self.lowpass_hz, self.order),),
+            Blanking(tuple(Mask(site, until) for site, until in masks.items()), jitter_ms * 1e-3),
+            replace(
+                usual,
+                frames=(every, *(frame for frame in usual.frames if frame.site != "*")),
+                floor=self.floor_uv * 1e-6,
+            ),
+            risk=self.traintime_risk,
+        )
 
 
 class RecordedTable(Table, frozen=True):

@@ -8,7 +8,7 @@ that holds all the memory. So there is no ``reset``: after a gap, start again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ionm.events import Event
 from ionm.stream import Chunk, Note, StreamInfo
@@ -121,6 +121,15 @@ class ModalityJudge(Protocol):
 
     def pass_time(self, sample: int) -> list[Event]:
         """Decide what is due before ``sample``; the deadline moves to ``sample`` or later."""
+        ...
+
+
+@runtime_checkable
+class Tallying(Protocol):
+    """A modality's judge that adds up what its events alone do not hold."""
+
+    def tally(self, sample: int) -> dict[str, Any]:
+        """What it came to up to a sample, in plain values."""
         ...
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ionm.errors import InputError, SetupError
 from ionm.events import Event
@@ -53,7 +54,10 @@ class Replay:
         return found[0] if found else replace(self.protocol.modality(), derivations=())
 
     def events(
-        self, chunk_seconds: float, passed: Callable[[int], object] | None = None
+        self,
+        chunk_seconds: float,
+        passed: Callable[[int], object] | None = None,
+        ended: Callable[[dict[str, dict[str, Any]]], object] | None = None,
     ) -> Iterator[list[Event]]:
         """The events of each chunk in turn, and at last those of the end.
 
@@ -63,6 +67,8 @@ class Replay:
             Chunk length, in s; ``math.inf`` for the whole recording at once.
         passed
             Called with the sample index reached after each chunk.
+        ended
+            Called with what the modalities added up, behind the last event (`Session.tallies`).
 
         Raises
         ------
@@ -79,6 +85,8 @@ class Replay:
         if not any_valid:
             raise InputError(f"{self.recording.path}: no channel holds a single number, expected samples")
         yield session.finish()
+        if ended is not None:
+            ended(session.tallies())
 
 
 def prepare(path: Path, protocol_name: str | None, side: str | None) -> Replay:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from ionm.errors import SignalError
 from ionm.events import Event, Gap, NoteTaken
@@ -112,6 +113,10 @@ class Session:
         last = max(self._next - 1, 0)
         facts = [path.restart(last) for path in self._paths]
         return self._judge.finish([facts[i] for i in self._serves], self._next)
+
+    def tallies(self) -> dict[str, dict[str, Any]]:
+        """By modality, what it has added up by itself so far, in plain values; most add up nothing."""
+        return {} if self._judge is None else self._judge.tallies(max(self._next - 1, 0))
 
     def _check(self, chunk: Chunk) -> None:
         """Refuse what breaks the promise of a stream, before anything is done with it."""

@@ -10,8 +10,20 @@ from rich.console import Console as Screen
 from rich.table import Table
 from rich.text import Text
 
-from ionm.events import Alarm, Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
-from ionm.sinks import mapping, naming, verdict
+from ionm.events import (
+    Alarm,
+    Attribution,
+    BaselineTaken,
+    ChannelHold,
+    Event,
+    Finding,
+    Gap,
+    Hold,
+    NoteTaken,
+    Response,
+    StateChange,
+)
+from ionm.sinks import activity, mapping, naming, verdict
 from ionm.sinks.jsonl import attribution
 from ionm.stream import Note
 
@@ -56,13 +68,17 @@ class Console:
                     self._sweeps[item.derivation].append((item.trigger.sample, item.measurement.present))
             case StateChange():
                 self._say(item.sample, item.derivation, _state_in_words(item, self._fs), "bold")
-            case Hold():
+            case Hold() | ChannelHold():
                 text = (
                     f"held: {', '.join(item.reasons)}"
                     if item.active
                     else f"judged again ({item.reason} over)"
                 )
-                self._say(item.sample, item.derivation, text, "yellow")
+                who = item.derivation if isinstance(item, Hold) else f"EMG {item.channel}"
+                self._say(item.sample, who, text, "yellow")
+            case Finding():
+                if item.pattern != "spike":  # they would bury everything else
+                    self._say(item.sample, f"EMG {item.channel}", activity.told(item, self._fs), "blue")
             case BaselineTaken():
                 taken = "baseline taken" if item.accepted else "baseline refused"
                 self._say(item.sample, item.derivation, f"{taken}: {item.reason}", "dim")
@@ -85,7 +101,7 @@ class Console:
         for named in summary["attributions"]:
             text = f"{named['derivation']}: {naming.sentence(named)}"
             self._screen.print(Text(printable(text)), soft_wrap=True)
-        for text in mapping.lines(summary["zlr"]):
+        for text in activity.lines(summary["free_run"]) + mapping.lines(summary["zlr"]):
             self._screen.print(Text(printable(text)), soft_wrap=True)
         self._screen.print(Text(f"\n{verdict.overall(summary)}", "bold"))
 

@@ -12,7 +12,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ionm.events import Alarm, Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
+from ionm.events import (
+    Alarm,
+    Attribution,
+    BaselineTaken,
+    ChannelHold,
+    Event,
+    Finding,
+    Gap,
+    Hold,
+    NoteTaken,
+    Response,
+    StateChange,
+)
 from ionm.sinks.whole_file import WholeFile
 
 SCHEMA = 1
@@ -28,7 +40,7 @@ def line(event: Event, fs: float) -> dict[str, Any]:
     fs
         Sampling rate, in Hz.
     """
-    return {"kind": _kind(event), "sample": event.sample, "t": event.sample / fs, **_keys(event)}
+    return {"kind": _kind(event), "sample": event.sample, "t": event.sample / fs, **_keys(event, fs)}
 
 
 def _kind(event: Event) -> str:
@@ -37,8 +49,10 @@ def _kind(event: Event) -> str:
             return "response"
         case StateChange():
             return "state"
-        case Hold():
+        case Hold() | ChannelHold():
             return "hold"
+        case Finding():
+            return "finding"
         case BaselineTaken():
             return "baseline"
         case NoteTaken():
@@ -51,7 +65,7 @@ def _kind(event: Event) -> str:
             return "gap"
 
 
-def _keys(event: Event) -> Mapping[str, Any]:
+def _keys(event: Event, fs: float) -> Mapping[str, Any]:
     match event:
         case Response():
             return _response(event)
@@ -74,6 +88,17 @@ def _keys(event: Event) -> Mapping[str, Any]:
                 "reason": event.reason,
                 "reasons": list(event.reasons),
             }
+        case ChannelHold():
+            return {
+                "modality": event.modality,
+                "derivation": None,
+                "channel": event.channel,
+                "active": event.active,
+                "reason": event.reason,
+                "reasons": list(event.reasons),
+            }
+        case Finding():
+            return finding(event, fs)
         case BaselineTaken():
             return {
                 "modality": event.modality,
@@ -102,6 +127,25 @@ def attribution(event: Attribution) -> dict[str, Any]:
         "role": event.role,
         "score": event.score,
         "evidence": dict(event.evidence),
+    }
+
+
+def finding(event: Finding, fs: float) -> dict[str, Any]:
+    """A finding's own keys; an A-train has the traintime of its muscle so far, its own included."""
+    return {
+        "modality": "free_run",
+        "channel": event.channel,
+        "role": "control" if event.control else "muscle",
+        "pattern": event.pattern,
+        "active": event.active,
+        "onset_s": event.onset / fs,
+        "offset_s": None if event.offset is None else event.offset / fs,
+        "peak_uv": event.peak * 1e6,
+        "frequency_hz": event.frequency,
+        "regularity": event.regularity,
+        "elements": event.elements,
+        "bridged_share": event.blind,
+        "traintime_s": event.traintime,
     }
 
 

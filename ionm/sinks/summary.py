@@ -6,7 +6,19 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from ionm.events import Alarm, Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
+from ionm.events import (
+    Alarm,
+    Attribution,
+    BaselineTaken,
+    ChannelHold,
+    Event,
+    Finding,
+    Gap,
+    Hold,
+    NoteTaken,
+    Response,
+    StateChange,
+)
 from ionm.sinks import mapping
 from ionm.sinks.jsonl import alarm, attribution
 from ionm.zlr_map import ZlrMap
@@ -55,15 +67,30 @@ class Summary:
                 self._alarms.append({"t": item.sample / self._fs, **alarm(item)})
             case Gap():
                 self._gaps.append((item.start, item.stop))
+            case Finding() | ChannelHold():
+                pass  # added up by the judge of free-run EMG
 
-    def close(self, stop: int, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """The summary of a case that ended before sample ``stop``; ``facts`` are put in front."""
+    def close(
+        self, stop: int, facts: Mapping[str, Any], tallies: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> dict[str, Any]:
+        """The summary of a case that ended before sample ``stop``.
+
+        Parameters
+        ----------
+        stop
+            In samples.
+        facts
+            What is put in front.
+        tallies
+            By modality, what it added up itself (`ionm.session.Session.tallies`).
+        """
         return {
             "stimuli": {},
             **facts,
             "duration_s": stop / self._fs,
             "gaps": [{"start": start, "stop": end} for start, end in self._gaps],
             "derivations": {name: course.close(stop) for name, course in self.derivations.items()},
+            "free_run": (tallies or {}).get("free_run"),
             "zlr": [mapping.entry(record) for record in self._zlr.records()],
             "notes": self._notes,
             "alarms": self._alarms,

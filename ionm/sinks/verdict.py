@@ -14,6 +14,7 @@ REASONS = {
     "m_control_lost": "M-control below half its baseline",
     "no_stimulus": "no valid sweep",
     "cautery": "cautery",
+    "drill": "drill",
     "electrode_off": "electrode off",
     "saturation": "amplifier saturated",
     "relaxant": "muscle relaxant",

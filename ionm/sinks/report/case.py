@@ -9,9 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ionm.derivation import Derivation
-from ionm.events import Alarm, Attribution, BaselineTaken, Event, Gap, Hold, NoteTaken, Response, StateChange
+from ionm.events import (
+    Alarm,
+    Attribution,
+    BaselineTaken,
+    ChannelHold,
+    Event,
+    Finding,
+    Gap,
+    Hold,
+    NoteTaken,
+    Response,
+    StateChange,
+)
 from ionm.modality import LsrModality
 from ionm.sinks.jsonl import attribution
+from ionm.sinks.report.activity import Activity
 from ionm.sinks.report.course import Course
 from ionm.sinks.report.points import Points
 from ionm.stream import Note
@@ -39,6 +52,7 @@ class Case:
         self._controls = {d.site: (d.name, Points()) for d in modality.derivations if d.role == "m_control"}
         self._sites = {d.name: d.site for d in modality.derivations}
         self.attributions: dict[str, list[Mapping[str, Any]]] = {}  # all of each derivation, in order
+        self.activity = Activity()
         self._notes: list[Note] = []
         self.gaps: list[tuple[int, int]] = []
 
@@ -70,6 +84,8 @@ class Case:
                 self.attributions.setdefault(item.derivation, []).append(attribution(item))
             case Alarm():
                 pass  # all of them stand in the summary
+            case Finding() | ChannelHold():
+                self.activity.take(item)
             case Gap():
                 self.gaps.append((item.start, item.stop))
             case _:

@@ -16,7 +16,8 @@ import numpy as np
 
 from ionm.events import BaselineTaken, Event
 from ionm.modality import LsrModality
-from ionm.sinks import mapping, naming, verdict
+from ionm.sinks import activity, mapping, naming, verdict
+from ionm.sinks.report.activity import LOOKS
 from ionm.sinks.report.case import Case
 from ionm.sinks.report.drawing import CONTROL, STATES
 from ionm.sinks.report.manoeuvres import manoeuvres
@@ -88,7 +89,8 @@ class Report:
             lstrip_blocks=True,
         )
         environment.filters["clock"] = verdict.clock
-        case = self._case
+        case, free_run = self._case, summary["free_run"]
+        watched = [] if free_run is None else [*free_run["muscles"], *free_run["controls"]]
         page = environment.get_template("page.html").render(
             heading=self._heading,
             summary=summary,
@@ -96,12 +98,16 @@ class Report:
             sentences=_sentences(case, summary),
             states=STATES,
             table=[_line(case, name, facts) for name, facts in summary["derivations"].items()],
-            pictures=pictures(case, max(1, round(summary["duration_s"] * case.fs))),
+            pictures=pictures(case, max(1, round(summary["duration_s"] * case.fs)), watched),
             notes=[(n.sample / case.fs, n.event, _attributes(n.attributes)) for n in case.notes],
             followed=case.followed,
             manoeuvres=manoeuvres(case),
             baselines=_baselines(case),
             settings=_settings(case, self._heading),
+            free_run=free_run,
+            free_run_said=None if free_run is None else activity.traintime(free_run),
+            free_run_caveat=None if free_run is None else activity.caveat(free_run),
+            patterns=[(activity.PATTERNS[name], name, *look) for name, look in LOOKS.items()],
             zlr=[(record, mapping.sentence(record)) for record in summary["zlr"]],
             zlr_caveat=mapping.CAVEAT,
             control_colour=CONTROL,

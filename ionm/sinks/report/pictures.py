@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING
 
+from ionm.sinks.report.activity import activity
 from ionm.sinks.report.case import Case
 from ionm.sinks.report.course import Course, Trace
 from ionm.sinks.report.drawing import as_source, plain_settings
@@ -31,6 +32,8 @@ class Pictures:
     ----------
     trend, timeline
         None if no derivation can be shown over time.
+    activity
+        Free-run EMG; None if it was not followed.
     titrations
         By derivation.
     stacks
@@ -39,12 +42,13 @@ class Pictures:
 
     trend: str | None
     timeline: str | None
+    activity: str | None
     titrations: Mapping[str, str]
     stacks: Mapping[str, tuple[int, str]]
 
 
-def pictures(case: Case, stop: int) -> Pictures:
-    """Draw a case that ended before sample ``stop``."""
+def pictures(case: Case, stop: int, watched: Sequence[str]) -> Pictures:
+    """Draw a case that ended before sample ``stop``; ``watched`` are the channels of free-run EMG."""
     shown = {name: course for name, course in case.courses.items() if course.stack.traces}
     over_time = {name: course for name, course in shown.items() if name not in case.titrated}
     controls = {name: points for name, (_, points) in case.m_controls.items()}
@@ -57,6 +61,7 @@ def pictures(case: Case, stop: int) -> Pictures:
         return Pictures(
             as_source(trend(over_time, controls, notes, case.fs, stop)) if over_time else None,
             as_source(timeline(over_time, notes, case.gaps, case.fs, stop)) if over_time else None,
+            as_source(activity(case.activity, watched, notes, case.fs, stop)) if watched else None,
             {name: as_source(titration(answers(case, name))) for name in case.titrated},
             {name: (len(c.stack.traces), as_source(_stack(case, name, notes))) for name, c in shown.items()},
         )
