@@ -173,7 +173,8 @@ def certify(sweeps: Sequence[ValidSweep], test: Lsr) -> Baseline | str:
         return f"the stimulus varied: {'; '.join(map(str, stimuli))}"
     present = [s.measurement for s in newest if s.measurement.present]
     single = math.fsum(bet(s.measurement.chance) for s in newest)
-    common, template = _common(newest, test)
+    enough = len(present) >= LEAST_REPLICATES and single >= CERTAIN
+    common, template = _common(newest, test, ask=not enough)
     evidence = max(single, common)
     m_present = [
         s.m_control.amplitude for s in newest if s.m_control is not None and s.m_control.amplitude is not None
@@ -183,7 +184,7 @@ def certify(sweeps: Sequence[ValidSweep], test: Lsr) -> Baseline | str:
     triggers = [s.trigger.sample for s in newest]
     interval = median(b - a for a, b in pairwise(triggers))
     stimulus = stimuli[0]
-    elicited = (len(present) >= LEAST_REPLICATES and single >= CERTAIN) or common >= CERTAIN
+    elicited = enough or common >= CERTAIN
     if elicited:
         amplitudes = [m.amplitude for m in present if m.amplitude is not None]
         latencies = [m.latency for m in present if m.latency is not None]
@@ -223,12 +224,15 @@ def certify(sweeps: Sequence[ValidSweep], test: Lsr) -> Baseline | str:
     )
 
 
-def _common(sweeps: Sequence[ValidSweep], test: Lsr) -> tuple[float, Template | None]:
-    """Evidence for a response that all sweeps have in common, large enough to be one, and its template."""
+def _common(sweeps: Sequence[ValidSweep], test: Lsr, *, ask: bool) -> tuple[float, Template | None]:
+    """Evidence for a response that all sweeps have in common, large enough to be one, and its template.
+
+    Without ``ask`` only the template: single sweeps were evidence enough.
+    """
     traces = [s.measurement.trace for s in sweeps if isinstance(s.measurement.trace, Trace)]
     template = learn(traces) if len(traces) == len(sweeps) else None
-    if template is None:
-        return 0.0, None
+    if template is None or not ask:
+        return 0.0, template
     found = turn(template.response)
     if found.swing < AVERAGED * test.floor or found.prominence < SHALLOW * found.swing:
         return 0.0, template

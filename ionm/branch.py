@@ -17,7 +17,7 @@ from collections import deque
 from dataclasses import replace
 from typing import NamedTuple
 
-from ionm.baseline import N_SWEEPS, Baseline, Stimulus, Strength, ValidSweep, certify
+from ionm.baseline import LEAST_REPLICATES, N_SWEEPS, Baseline, Stimulus, Strength, ValidSweep, certify
 from ionm.derivation import Derivation
 from ionm.detectors.lsr import Lsr
 from ionm.drugs import Drugs
@@ -79,6 +79,8 @@ class Branch:
         self._newest: deque[ValidSweep] = deque(maxlen=N_SWEEPS)  # whatever their stimulus
         self._refusal = ""  # the newest reason why there is no baseline
         self._untried = 0  # valid sweeps since a provisional baseline was last tried
+        self._provisional = False  # nobody asked for the baseline
+        self._other: tuple[Stimulus, int] | None = None  # a stronger stimulus, and how often it came in a row
         self._same: Stimulus | None = None  # the newest that is known to be the baseline's
         self._last: int | None = None  # stimulus of the last valid sweep
         self._intervals: deque[int] = deque(maxlen=RECENT)
@@ -156,7 +158,9 @@ class Branch:
         if above:
             if not shown.present and not self._holds.reasons and not self._tracking.drowned(shown):
                 events += self._decide(sample, trigger, shown)  # silence even at a stronger stimulus
+            events += self._titrated(sample, stimulus)
             return Shown(shown, percent, above, events)
+        self._other = None
         self._tracking.hear(shown)
         if self._tracking.drowned(shown):
             nothing = replace(shown, present=None, reason="noise")
@@ -171,6 +175,20 @@ class Branch:
         if not self._holds.reasons:
             events += self._decide(sample, trigger, shown)
         return Shown(shown, percent, above, events)
+
+    def _titrated(self, sample: int, stimulus: Stimulus) -> list[Event]:
+        """A stronger stimulus came.
+
+        Twenty in a row that are answered replace a baseline without an LSR that nobody asked for: it was taken
+        before the current had been found.
+        """
+        before = self._other[1] if self._other is not None and self._other[0] == stimulus else 0
+        self._other = stimulus, before + 1
+        responses = sum(1 for valid in self._newest if valid.measurement.present)
+        enough = before + 1 >= N_SWEEPS and responses >= LEAST_REPLICATES
+        if not self._provisional or self.state is not State.NOT_ELICITED or not enough:
+            return []
+        return self.take_baseline(sample, "provisional: 20 valid sweeps under a stronger stimulus")
 
     def _cannot(
         self, reason: str, sample: int, valid: ValidSweep, shown: Measurement, percent: float | None
@@ -246,7 +264,7 @@ class Branch:
                 return []  # the same refusal is said once
             self._refusal = found
             return [BaselineTaken(sample, MODALITY, name, False, found, {})]  # noqa: FBT003
-        self._same = None
+        self._same, self._other, self._provisional = None, None, why.startswith("provisional")
         self._tracking.follow(found, tuple(self._newest))
         values = {
             "elicited": found.elicited,

@@ -14,6 +14,10 @@ from ionm.stream import Note
 BOLUS = 300.0
 """Longest that a bolus holds a new loss, in s (design: five minutes)."""
 
+ONSET = 300.0
+"""Time from a relaxant's note to its effect on the face, in s: until then answers prove nothing (Choe 2013:
+facial EMG follows the limb's twitches by 3.4 +- 1.3 min at onset)."""
+
 ANSWERS = 3
 """Twitches of four from which on every face answered (Choe 2013: at more than two all responded)."""
 
@@ -30,6 +34,7 @@ class Drugs:
         self._fs = fs
         self._until = -1  # a bolus holds new losses up to this sample
         self._holding: list[str] = []  # of "bolus" and "relaxant"
+        self._acts = -1  # a relaxant acts from this sample on
         self._answers: deque[bool] = deque(maxlen=5)  # since the newest of them began
 
     def take(self, note: Note, *, has_control: bool) -> tuple[str | None, str | None]:
@@ -37,6 +42,7 @@ class Drugs:
         if note.event == "bolus":
             self._until = max(self._until, note.sample + round(BOLUS * self._fs))
         elif note.event == "relaxant" and not has_control:
+            self._acts = note.sample + round(ONSET * self._fs)
             return self._begin("relaxant"), None
         elif note.event == "tof":
             count = _count(note)
@@ -62,7 +68,12 @@ class Drugs:
         """
         self._answers.append(present)
         answered = sum(self._answers) >= ANSWERED
-        over = tuple(r for r in self._holding if answered or (r == "bolus" and sample >= self._until))
+        over = tuple(
+            reason
+            for reason in self._holding
+            if (answered and (reason == "bolus" or sample >= self._acts))
+            or (reason == "bolus" and sample >= self._until)
+        )
         self._holding = [reason for reason in self._holding if reason not in over]
         return over
 

@@ -874,3 +874,50 @@ def test_responses_at_another_latency_are_told_late(absent):
     absent.sweeps(20, 300.0, latency=14e-3)
 
     assert absent.state == "REAPPEARED"
+
+
+# titration before anyone asked for a baseline
+
+
+def test_twenty_sweeps_under_a_stronger_stimulus_replace_a_provisional_baseline():
+    case = Case()
+    case.sweeps(25, None, mA="5")
+    assert case.state == "NOT_ELICITED"
+
+    case.sweeps(19, 200.0, mA="10")
+    assert case.state == "NOT_ELICITED"
+    case.sweep(200.0, mA="10")
+
+    assert case.state == "PRESENT"
+    assert case.baselines()[-1].values["stimulus"] == "mA=10"
+
+
+def test_a_baseline_that_someone_asked_for_is_not_replaced():
+    case = Case()
+    case.sweeps(20, 200.0, mA="5")
+    case.note("baseline")
+    taken = len(case.baselines())
+
+    case.sweeps(40, 400.0, mA="10")
+
+    assert len(case.baselines()) == taken
+
+
+def test_silence_under_a_stronger_stimulus_replaces_nothing():
+    case = Case()
+    case.sweeps(25, None, mA="5")
+    taken = len(case.baselines())
+
+    case.sweeps(40, None, mA="10")
+
+    assert len(case.baselines()) == taken
+    assert case.state == "NOT_ELICITED"
+
+
+def test_an_absence_is_challenged_by_a_stronger_stimulus_and_keeps_its_baseline(absent):
+    taken = len(absent.baselines())
+
+    absent.sweeps(40, None, mA="20")
+
+    assert len(absent.baselines()) == taken
+    assert absent.state == "ABSENT"
