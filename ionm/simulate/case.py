@@ -8,9 +8,21 @@ import numpy as np
 
 from ionm.simulate import operating_room
 from ionm.simulate.emg import Interference, spasm
-from ionm.simulate.script import Cautery, Counts, ElectrodeOff, Movement, Noted, Relaxant, Script, Spasm
+from ionm.simulate.script import (
+    CONTROLS,
+    Cautery,
+    Counts,
+    ElectrodeOff,
+    Irritation,
+    Movement,
+    Noted,
+    Relaxant,
+    Script,
+    Spasm,
+)
 from ionm.simulate.seeds import generator
 from ionm.simulate.stimuli import Stimulus, gain_at, probability_at, relaxation_at, stimuli
+from ionm.simulate.trains import PatternTruth
 from ionm.simulate.waves import Train, Volleys, trains
 from ionm.stream import Channel, Chunk, Note, Samples, StreamInfo, Trigger
 
@@ -39,6 +51,8 @@ class SimulatedCase:
         By derivation: the stimuli it answers, as indices into ``stimuli``, and its own response to
         each (crosstalk and F-waves not counted), onsets in s after the stimulus. What is answered to a
         stimulated artery stands under "probe/AICA>Mentalis".
+    patterns : list of (str, PatternTruth)
+        Muscle and truth of every scripted pattern of free-run EMG, in order of the script.
     triggers, notes
         What is written into the recording, in order.
     """
@@ -64,6 +78,7 @@ class SimulatedCase:
         )
         self.notes = _notes(script)
         self.responses: dict[str, tuple[Counts, Volleys]] = {}
+        self.patterns: list[tuple[str, PatternTruth]] = []
         self._activity: dict[str, list[Volleys]] = {name: [] for name in script.face.muscles}
         self._answer()
         self._conduct()
@@ -124,10 +139,17 @@ class SimulatedCase:
         """Add what the muscles do on their own."""
         script = self.script
         spans = [(event.begin, event.end) for event in script.events if isinstance(event, Spasm)]
-        own = spasm(spans, script.face.muscles, self.seed)
+        facial = tuple(muscle for muscle in script.face.muscles if muscle not in CONTROLS)
+        own = {muscle: [volleys] for muscle, volleys in spasm(spans, facial, self.seed).items()}
+        for number, event in enumerate(script.events):
+            if isinstance(event, Irritation):
+                rng = generator(self.seed, "irritation", event.muscle, number)
+                volleys, truth = event.pattern.volleys(rng)
+                own.setdefault(event.muscle, []).append(volleys)
+                self.patterns.append((event.muscle, truth))
         for muscle in script.face.muscles:
             background = script.face.background.get(muscle)
-            parts = [own[muscle]]
+            parts = own.get(muscle, [])
             if background is not None and not isinstance(background, Interference):
                 parts.append(background.volleys(float(script.seconds), self.seed, muscle))
             for part in parts:

@@ -21,6 +21,7 @@ from ionm.simulate.script import (
     ElectrodeOff,
     Event,
     Intensity,
+    Irritation,
     Movement,
     Noted,
     Pause,
@@ -31,6 +32,7 @@ from ionm.simulate.script import (
     Stimulation,
     TriggerFault,
 )
+from ionm.simulate.trains import Pattern
 
 _BASELINE = 0.3  # of the case, when someone notes the baseline
 
@@ -303,6 +305,31 @@ def _mapped(script: Script, t: _Timeline) -> Script:
     )
 
 
+def _irritation(script: Script, t: _Timeline) -> Script:
+    """The nerve is irritated: a spasm, then bursts, A-trains, a B- and a C-train around the decompression."""
+    lost = _lost_at_decompression(script, t)
+
+    def does(muscle: str, pattern: str, at: float, seconds: float, rate: float | None = None) -> Irritation:
+        return Irritation(muscle, Pattern(pattern, t(at), seconds, 150e-6, rate))
+
+    return replace(
+        lost,
+        events=(
+            *lost.events,
+            Spasm(t(0.40), t(0.40) + t.short(0.1, 8.0)),
+            does("Mentalis", "burst", 0.52, 0.08),
+            does("OrbOris", "burst", 0.535, 0.12),
+            does("Mentalis", "a_train", 0.56, 1.5, 120.0),
+            does("Frontalis", "burst", 0.60, 0.1),
+            does("OrbOculi", "a_train", 0.64, 2.5, 85.0),
+            does("OrbOris", "a_train", 0.72, 0.6, 180.0),
+            does("OrbOculi", "b_train_spikes", 0.78, 3.0, 6.0),
+            does("Mentalis", "a_train", 0.86, 0.3, 100.0),
+            does("OrbOris", "c_train", 0.87, 2.0),
+        ),
+    )
+
+
 def _intensity(script: Script, t: _Timeline) -> Script:
     """The current is lowered below the response's threshold, then raised above the baseline's."""
     return replace(
@@ -330,6 +357,7 @@ _SCENARIOS: Mapping[str, Callable[[Script, _Timeline], Script]] = MappingProxyTy
         "lagging": _lagging,
         "intermittent": _intermittent,
         "intensity": _intensity,
+        "irritation": _irritation,
         "mapped": _mapped,
         "volatile": _volatile,
         "quiet": _quiet,

@@ -16,12 +16,16 @@ from ionm.simulate.arteries import Artery, Probe
 from ionm.simulate.emg import Interference, MotorUnits
 from ionm.simulate.facial_nerve import FWave, LateralSpread, MWave
 from ionm.simulate.operating_room import Drift, Mains, StimulusArtefact
+from ionm.simulate.trains import Pattern
 from ionm.stream import Samples
 
 Counts = NDArray[np.int64]
 
 OWN_MUSCLE = {"zygomatic": "OrbOculi", "mandibular": "Mentalis"}
 """The muscle of the stimulated branch: role ``m_control``."""
+
+CONTROLS = ("Masseter",)
+"""Muscles of another nerve: a spasm of the face leaves them alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,10 +259,18 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Spasm:
-    """Spontaneous spasm in all muscles from ``begin`` to ``end``."""
+    """Spontaneous spasm in all muscles of the face from ``begin`` to ``end``."""
 
     begin: float
     end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Irritation:
+    """A muscle does something on its own: a pattern of free-run EMG, its times those of the case."""
+
+    muscle: str
+    pattern: Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +315,7 @@ Event = (
     | Intensity
     | Pause
     | Spasm
+    | Irritation
     | TriggerFault
 )
 
@@ -351,5 +364,6 @@ class Script:
                 known = ", ".join(self.face.lateral)
                 raise ValueError(f"no lateral spread {derivation!r} in this face, only {known}")
             channel = event.channel if isinstance(event, (ElectrodeOff, Movement)) else None
+            channel = event.muscle if isinstance(event, Irritation) else channel
             if channel is not None and channel not in self.face.muscles:
                 raise ValueError(f"no channel {channel!r} in this face, only {', '.join(self.face.muscles)}")

@@ -19,6 +19,7 @@ from ionm.simulate.script import (
     TriggerFault,
 )
 from ionm.simulate.stimuli import lateral_gain, probability_at
+from ionm.simulate.trains import PatternTruth
 from ionm.simulate.waves import Volleys
 from ionm.stream import Samples
 
@@ -81,6 +82,8 @@ def truth(case: SimulatedCase) -> dict[str, Any]:
         ``spans``: ``kind start_sample stop_sample channels`` of artefacts, spasm, relaxant,
         pauses and trigger faults;
 
+        ``patterns``, if any are scripted: ``channel pattern onset_s offset_s frequency_hz peak_uv``;
+
         ``notes``: ``sample event attributes``.
     """
     script, fs = case.script, case.info.fs
@@ -129,7 +132,19 @@ def truth(case: SimulatedCase) -> dict[str, Any]:
             for stimulus, responses in zip(case.stimuli, answers, strict=True)
         ],
         "spans": _spans(script),
+        **({"patterns": [_pattern(*found) for found in case.patterns]} if case.patterns else {}),
         "notes": [{"sample": n.sample, "event": n.event, "attributes": {**n.attributes}} for n in case.notes],
+    }
+
+
+def _pattern(channel: str, truth: PatternTruth) -> dict[str, Any]:
+    return {
+        "channel": channel,
+        "pattern": truth.pattern,
+        "onset_s": round(truth.onset, 6),
+        "offset_s": round(truth.offset, 6),
+        "frequency_hz": None if truth.frequency is None else round(truth.frequency, 4),
+        "peak_uv": round(truth.peak * 1e6, 4),
     }
 
 
