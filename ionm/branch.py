@@ -179,8 +179,8 @@ class Branch:
     def _titrated(self, sample: int, stimulus: Stimulus) -> list[Event]:
         """A stronger stimulus came.
 
-        Twenty in a row that are answered replace a baseline without an LSR that nobody asked for: it was taken
-        before the current had been found.
+        Twenty in a row that are answered replace a baseline without an LSR that nobody asked for: it was
+        taken before the current had been found.
         """
         before = self._other[1] if self._other is not None and self._other[0] == stimulus else 0
         self._other = stimulus, before + 1

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -80,7 +79,9 @@ class Recognition:
         self.amplitude, self.onset, self.peak = ideal.amplitude, ideal.onset, ideal.peak
         self._onset_error, self._size_error = ideal.onset_error, ideal.amplitude_error
         near = float(template.shapes[len(template.lags) // 2] @ template.shapes[len(template.lags) // 2 + 1])
-        self._curvature = max(2 * (1 - near), 1e-6) / template.grid.bin**2  # of a match of 1, in 1/s^2
+        self._curvature = math.sqrt(max(2 * (1 - near), 1e-6)) / template.grid.bin  # of a match of 1, in 1/s
+        self._volts = [self.amplitude / (float(size) * template.scale) for size in template.sizes]
+        self._first, self._bin = template.lags[0], template.grid.bin
         for trace in traces:
             self._match(trace)
 
@@ -93,48 +94,43 @@ class Recognition:
         noise, statistic = found.noise, found.statistic
         if noise <= TINY:
             return free
-        template = self._template
         best = found.best
         own = self._null.p_value(statistic + OFFSET)
         p_value = min(1.0, own / KNOWN, free.chance / (1 - KNOWN))
         lag, value = parabola(found.values, best)
-        size = (
-            value * math.sqrt(max(1 - (noise / value) ** 2, 0.25)) if value > 0 else 0.0
-        )  # the best of lags
-        volts = self.amplitude / (template.sizes[best] * template.scale)  # of one unit of match
-        level = value / statistic if value > 0 and statistic > 0 else noise  # with what lies beside it
-        error = math.hypot(max(level, noise) * volts, self._size_error, SHAPE * value * volts)
-        shown = Measurement(
-            p_value < self._alpha,
-            statistic=statistic,
-            p_value=p_value,
-            noise=noise * volts,
-            detection_limit=max(self._null.threshold(self._alpha * KNOWN) - OFFSET, 1.0) * noise * volts,
-            amplitude_error=error,
-            estimate=value * volts,
-            trace=trace,
-        )
-        if not shown.present:
-            return replace(shown, amplitude_error=None)
-        # the form is this sweep's own, even where size and latency are read off the template
-        shown = replace(shown, area=free.area, duration=free.duration, turns=free.turns)
+        volts = self._volts[best]  # of one unit of match
+        present = p_value < self._alpha
         alike = found.alike > ALIKE or value * volts > 0.5 * (free.amplitude or 0.0)
-        if free.present and not (own < self._alpha and alike):
-            return replace(
-                shown,
-                amplitude=free.amplitude,
-                latency=free.latency,
-                peak_latency=free.peak_latency,
-                amplitude_error=None,
-            )
-        later = (template.lags[0] + lag) * template.grid.bin
-        late = max(level, noise) / (value * math.sqrt(self._curvature)) if value > 0 else LAGS
-        return replace(
-            shown,
-            amplitude=size * volts,
-            latency=self.onset + later,
-            peak_latency=self.peak + later,
-            latency_error=math.hypot(min(late, LAGS), self._onset_error),
+        amplitude = latency = peak_latency = amplitude_error = latency_error = None
+        if present and free.present and not (own < self._alpha and alike):
+            amplitude, latency, peak_latency = free.amplitude, free.latency, free.peak_latency
+        elif present and value > 0:
+            level = max(value / statistic, noise) if statistic > 0 else noise  # with what lies beside it
+            later = (self._first + lag) * self._bin
+            # the best of several lags is a little too large
+            amplitude = value * math.sqrt(max(1 - (noise / value) ** 2, 0.25)) * volts
+            amplitude_error = math.hypot(level * volts, self._size_error, SHAPE * amplitude)
+            latency, peak_latency = self.onset + later, self.peak + later
+            latency_error = math.hypot(min(level / (value * self._curvature), LAGS), self._onset_error)
+        limit = max(self._null.threshold(self._alpha * KNOWN) - OFFSET, 1.0)
+        return Measurement(
+            present,
+            amplitude,
+            latency,
+            peak_latency,
+            statistic,
+            p_value,
+            noise * volts,
+            limit * noise * volts,
+            None,
+            amplitude_error,
+            latency_error,
+            value * volts,
+            # the form is this sweep's own, even where size and latency are read off the template
+            free.area if present else None,
+            free.duration if present else None,
+            free.turns if present else None,
+            trace=trace,
         )
 
     def unexpected(self, trace: Trace) -> float:
