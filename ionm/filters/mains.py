@@ -258,14 +258,14 @@ class Hum:
         weight = share * size
         error = information = 0.0
         for k in range(size.shape[1]):
-            x = y = w = 0.0
+            near = turned = w = 0.0
             for channel in range(size.shape[0]):
-                x += float(along[channel, k])
-                y += float(across[channel, k])
+                near += float(along[channel, k])
+                turned += float(across[channel, k])
                 w += float(weight[channel, k])
             order = float(k + 1)
             if w > 0.0 and order * order * prior < WRAP * (1.0 + prior * information):
-                turn = math.atan2(y, x) / (2.0 * math.pi * order)
+                turn = math.atan2(turned, near) / (2.0 * math.pi * order)
                 if information > 0.0:
                     turn += math.floor((error - turn) * order + 0.5) / order
                 more = 2.0 * w * (2.0 * math.pi * order) * (2.0 * math.pi * order)
