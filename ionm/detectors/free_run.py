@@ -17,7 +17,7 @@ from ionm.detectors.activity import CELLS, Block, Element, Frame, NoiseLevel, Ru
 from ionm.detectors.muscle import Muscle
 from ionm.detectors.periodicity import periodicity
 from ionm.detectors.synchrony import Synchrony
-from ionm.detectors.trains import BAND, WINDOW, Stretch, potential, rhythm
+from ionm.detectors.trains import BAND, WINDOW, Stretch, is_mains, potential, rhythm
 from ionm.events import ArtefactMark, Finding
 from ionm.stream import Chunk, Flags, Samples, StreamInfo
 
@@ -232,6 +232,8 @@ class RunningFreeRun:
             period = 0.5 * float(shown.period[i])
             if train.recognised and train.halved(self._rate / period):
                 period *= 0.5  # every other potential was lost in noise
+            if shown.strength[i] >= HUM and is_mains(self._rate / period):
+                self._muscles[row].hum(end)
             if not BAND[0] <= self._rate / period <= BAND[1]:
                 continue
             floor = max(spec.potential * float(rms[row]), SMALLER * train.height)
@@ -260,6 +262,9 @@ SMALLER = 0.35
 
 KEEP = 0.6
 """Share of the evidence of a rhythm that is enough for it to go on."""
+
+HUM = 0.9
+"""Correlation at a period of the mains from which a window is hum: a loose electrode shows nothing else."""
 
 VALLEY = 0.5
 """Share of the correlation at the period that it must fall below in between: a pattern with pauses."""

@@ -18,6 +18,7 @@ Tell = Callable[[Stretch], None]
 C_PAUSE = 100  # cells; a C-train is continuous: a longer pause ends it (our choice)
 C_SHARE = 0.85  # share of the longest burst's time that activity fills in a C-train (our choice)
 C_LOOK_BACK = 1000  # cells
+C_HUM = 40  # cells that a window of hum may lie back when a C-train would begin (our choice)
 C_GAP = 30  # cells: a pause that is a little longer than the one that parts elements is none
 SPASM_PAUSE = 1000  # cells without a synchronous element that end a spasm (our choice)
 LONGEST_UNSEEN = 300  # cells; an A-train is bridged through stimulus frames, not through more
@@ -43,6 +44,8 @@ class Muscle:
         self._a_peak = 0.0
         self._tone = False  # the present rhythm is an artefact, told as such
         self._c_train: Element | None = None
+        self._continuous_as = "c_train"  # what it is told as
+        self._hum = -(10**9)  # end of the newest window that was hum
         self._recent: list[Element] = []  # what a C-train may be made of
         self._spasm: Element | None = None
 
@@ -83,6 +86,10 @@ class Muscle:
                 tell(self._a_stretch(None))
         if train.over:
             self._end_a_train(tell)
+
+    def hum(self, end: int) -> None:
+        """The window before this cell is hum: what is continuous with it is a loose electrode."""
+        self._hum = end
 
     def _end_a_train(self, tell: Tell) -> None:
         train = self.a_train
@@ -184,12 +191,13 @@ class Muscle:
         newest = self.segments.open or first
         self._c_train = Element(first.onset, max(first.end, newest.end), first.peak, first.at)
         self._recent = []
-        tell(Stretch("c_train", first.onset, None, first.peak))
+        self._continuous_as = "artefact" if newest.end - self._hum <= C_HUM else "c_train"
+        tell(Stretch(self._continuous_as, first.onset, None, first.peak))
 
     def _end_c_train(self, tell: Tell) -> None:
         train = self._c_train
         if train is not None:
-            tell(Stretch("c_train", train.onset, train.end, train.peak))
+            tell(Stretch(self._continuous_as, train.onset, train.end, train.peak))
         self._c_train = None
 
     def drop(self, cell: int, tell: Tell, *, young: int = YOUNG) -> None:

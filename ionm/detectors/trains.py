@@ -32,6 +32,15 @@ WINDOW = 80
 MAINS = (50.0, 60.0)
 
 
+MAINS_OFF = 0.02
+"""Share by which the period of hum in one window may be off (ours)."""
+
+
+def is_mains(frequency: float) -> bool:
+    """Whether a frequency, in Hz, is that of the mains."""
+    return any(abs(frequency - base) <= MAINS_OFF * base for base in MAINS)
+
+
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """A train as far as it is known; times in cells.

@@ -338,3 +338,16 @@ def test_memory_stays_flat_over_busy_hours():
         sizes.append(len(pickle.dumps(running)))
 
     assert max(sizes[2:]) < 1.1 * max(sizes[:2])
+
+
+@pytest.mark.parametrize("frequency", [50.0, 60.0])
+def test_the_hum_of_a_loose_electrode_is_an_artefact_and_no_c_train(frequency):
+    data = quiet(6)
+    t = np.arange(20_000) / FS
+    harmonics = sum(a * np.sin(2 * np.pi * k * frequency * t) for k, a in ((1, 1.0), (3, 0.35), (5, 0.2)))
+    data[3, 20_000:40_000] += 2.5e-3 * harmonics
+
+    found = ended(findings_of(data))
+
+    assert [(f.channel, f.pattern) for f in found] == [("Mentalis", "artefact")]
+    assert found[0].offset - found[0].onset == pytest.approx(20_000, abs=200)
