@@ -11,7 +11,7 @@ from statistics import median
 
 from ionm.detectors.learning import learn
 from ionm.detectors.lsr import SHALLOW, Lsr
-from ionm.detectors.recognition import replicates
+from ionm.detectors.recognition import Recognition, replicates
 from ionm.detectors.template import Template, Trace
 from ionm.detectors.waveform import turn
 from ionm.events import Measurement
@@ -236,4 +236,6 @@ def _common(sweeps: Sequence[ValidSweep], test: Lsr, *, ask: bool) -> tuple[floa
     found = turn(template.response)
     if found.swing < AVERAGED * test.floor or found.prominence < SHALLOW * found.swing:
         return 0.0, template
+    if Recognition(template, traces, test.alpha).amplitude < AVERAGED * test.floor:
+        return 0.0, template  # its swing was that of the noise in it
     return replicates(traces, template, test.alpha), template
