@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from ionm.compiled import kernels, paths
+from ionm.compiled import kernel, kernels, paths
 from ionm.errors import SetupError, SignalError
 from ionm.filters.chain import Chain
 from ionm.filters.highpass import Highpass
@@ -34,6 +34,10 @@ COMPILED = [
     )
     for path in ("avx512", "avx2", "sse2", "neon", "c")
 ]
+
+long = pytest.mark.skipif(
+    kernel().startswith("scipy"), reason="takes the twin minutes, and its bits are the compiled form's"
+)
 
 
 def stream(n_channels, fs=FS, *, segmented=False):
@@ -129,6 +133,7 @@ def test_a_frequency_that_walks_at_random_leaves_6_nv():
     assert left(cancel(wave), 0 * wave, 2, 8) < 0.006
 
 
+@long
 @pytest.mark.parametrize("drift", ["sine", "grid"])
 @pytest.mark.parametrize(("n_channels", "parts"), [(1, {1: 1.0}), (8, ODD)])
 @pytest.mark.parametrize("seed", [1, 2])
@@ -142,6 +147,7 @@ def test_in_5_uv_of_broadband_emg_a_tenth_of_a_microvolt_is_left(drift, n_channe
     assert left(out, rest, 6, 30) < 0.1
 
 
+@long
 def test_in_5_uv_of_emg_below_500_hz_about_a_tenth_is_left_where_16_channels_help():
     """Its density is twenty times that of broadband EMG of 5 uV: one channel alone leaves some 0.25 uV."""
     wave = hum(turns(60, "grid"), 16)
@@ -154,6 +160,7 @@ def test_in_5_uv_of_emg_below_500_hz_about_a_tenth_is_left_where_16_channels_hel
     assert left(alone, rest[:1], 30, 60) < 0.35
 
 
+@long
 @pytest.mark.parametrize("jump", [0.1, 0.25, 0.5])
 @pytest.mark.parametrize(("rms", "limit"), [(0.0, 0.003), (5e-6, 0.1)])
 def test_a_jump_of_the_phase_is_recovered_within_2_s(jump, rms, limit):
@@ -173,6 +180,7 @@ def test_a_change_of_the_amplitude_is_recovered_within_2_s(rms, limit):
     assert left(cancel(wave + rest), rest, 12, 14) < limit
 
 
+@long
 @pytest.mark.parametrize("frequency", [59.5, 59.8, 60.3, 60.5])
 def test_half_a_hertz_off_is_found(frequency):
     wave = hum(turns(8, "steady", frequency), 4, ODD)
@@ -200,7 +208,7 @@ def test_electrode_offset_and_drift_hardly_leak_into_the_hum():
     assert left(cancel(wave + rest), rest, 2, 8) < 0.02
 
 
-@pytest.mark.skipif(kernels is None, reason="an hour takes the twin too long")
+@long
 def test_nothing_drifts_in_an_hour():
     fs = 2000.0
     t = np.arange(round(3600 * fs)) / fs
@@ -214,6 +222,7 @@ def test_nothing_drifts_in_an_hour():
 # what must not be touched
 
 
+@long
 @pytest.mark.parametrize("rate", [1.0, 2.0, 3.0, 5.0, 1.1])
 @pytest.mark.parametrize("size", [10e-6, 1000e-6])
 def test_a_response_locked_to_the_stimulus_changes_by_less_than_a_thousandth(rate, size):
@@ -230,6 +239,7 @@ def test_a_response_locked_to_the_stimulus_changes_by_less_than_a_thousandth(rat
     assert np.abs(out - without - rest).max() < 1e-9 * size
 
 
+@long
 def test_a_response_keeps_its_size_in_noise():
     """The average of 36 responses, with the canceller and without hum: the same within a thousandth."""
     triggers = marks(40, 1.0)
@@ -243,6 +253,7 @@ def test_a_response_keeps_its_size_in_noise():
     assert np.abs(np.ptp(with_hum, axis=1) / np.ptp(truth, axis=1) - 1).max() < 1e-3
 
 
+@long
 def test_a_stimulus_artefact_and_its_tail_move_nothing():
     triggers = marks(12, 5.0)
     wave = hum(turns(12), 2, ODD)
@@ -257,6 +268,7 @@ def test_a_stimulus_artefact_and_its_tail_move_nothing():
     assert left(cancel(wave + rest), rest, 4, 12) > 0.1  # had nobody marked the stimuli
 
 
+@long
 @pytest.mark.parametrize("spec", [SPEC, LineNoise(50.0), LineNoise()])
 def test_without_hum_the_samples_leave_as_they_came(spec):
     for rest in (
@@ -305,6 +317,7 @@ def test_what_is_invalid_teaches_nothing():
     assert left(outs[0].data[:, round(7 * FS) :], (data - wave)[:, round(7 * FS) :], 0, 5) < 0.2
 
 
+@long
 def test_clicks_freeze_nothing_and_other_stimuli_in_quick_succession_end_the_hums_subtraction():
     wave = hum(turns(18, "steady"))
     clicks, shocks = marks(18, 30.0, "click"), tuple(t for t in marks(18, 30.0) if t.sample > 6 * FS)
@@ -316,6 +329,7 @@ def test_clicks_freeze_nothing_and_other_stimuli_in_quick_succession_end_the_hum
     np.testing.assert_array_equal(shocked[:, round(16.5 * FS) :], wave[:, round(16.5 * FS) :])
 
 
+@long
 @pytest.mark.skipif(not NEEDLE.exists(), reason="the open recordings are not on this machine")
 @pytest.mark.parametrize("name", ["healthy", "neuropathy", "myopathy"])
 def test_in_real_emg_the_hum_goes_and_the_emg_stays(name):
