@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ionm.detectors.activity import Frame
 from ionm.errors import InputError, SetupError
 from ionm.events import Response
+from ionm.filters.bandpass import Bandpass
 from ionm.filters.line_noise import LineNoise
 from ionm.protocol import FOLDER, load, shipped
 from ionm.session import Session
@@ -162,6 +164,15 @@ REFUSED = [
     ('muscles = ["Mentalis", "OrbOris"', 'muscles = ["OrbOris", "OrbOris"', "each may stand there once"),
     ('site = "zygomatic"', 'site = "probe"', "lsr.derivation: site 'probe' belongs to zlr"),
     ('role = "m_control"', 'role = "zlr"', "role must be one of lsr, m_control, spare, got 'zlr'"),
+    # free-run EMG
+    ("highpass_hz = 30", "highpass_hz = 1000", "need highpass_hz < lowpass_hz, got 1000 and 1000"),
+    ("lowpass_hz = 1000", "lowpass_hz = 2500", "free_run.lowpass_hz must lie below half of min_fs_hz=5000"),
+    ('controls = ["Masseter"]', 'controls = ["Mentalis"]', "each may stand there once, got 'Mentalis' twice"),
+    ('"Platysma"]', '"Tongue"]', "muscles must be of the facial nerve: Frontalis"),
+    ("frame_ms = [-2, 40]", "frame_ms = [-2, 2]", "blank_ms must end within frame_ms=2, got 2.5"),
+    ("frame_ms = [-2, 40]", "frame_ms = [1, 40]", "at `free_run.frame_ms[0]`"),
+    ("tes_blank_ms = 20", "tes_blank_ms = 200", "need 0 <= until <= 0.1 s, got until=0.2 s"),
+    ("floor_uv = 30\n# The", "floor_uv = -1\n# The", "at `free_run.floor_uv`"),
     # unknown and missing keys
     ("highpass_hz = 10", "highpas_hz = 10", "unknown field `highpas_hz` - at `lsr`"),
     ("[marks]", "[bogus]\nx = 1\n[marks]", "unknown field `bogus`"),
@@ -221,15 +232,27 @@ REFUSED = [
     ("phase_ms = 1\n", "phase_ms = 20\n", "at least one phase long (phase_ms=20)"),
     ("phase_ms = 1\n", "phase_ms = inf\n", "at `lsr.response.phase_ms`"),
     ("[[-98, -2], [-48, -2], [32, 50], [27, 42]]", "[]", ">= 1 - at `lsr.response.background_ms`"),
-    ("[[-98, -2], [-48, -2], [32, 50], [27, 42]]", "[[-2, -98]]", "background_ms must be at least one phase long"),
-    ("[[-98, -2], [-48, -2], [32, 50], [27, 42]]", "[[-2.1, -2]]", "background_ms must be at least one phase long"),
+    (
+        "[[-98, -2], [-48, -2], [32, 50], [27, 42]]",
+        "[[-2, -98]]",
+        "background_ms must be at least one phase long",
+    ),
+    (
+        "[[-98, -2], [-48, -2], [32, 50], [27, 42]]",
+        "[[-2.1, -2]]",
+        "background_ms must be at least one phase long",
+    ),
     (
         "[[-98, -2], [-48, -2], [32, 50], [27, 42]]",
         "[[5, 20]]",
         "background 0.005 to 0.02 s must end before the stimulus",
     ),
     ("[[-98, -2], [-48, -2], [32, 50], [27, 42]]", "[[-inf, -2]]", "at `lsr.response.background_ms[0][0]`"),
-    ("[[-98, -2], [-48, -2], [32, 50], [27, 42]]", "[[-1000, -2]]", "response.background_ms must lie in sweep_ms"),
+    (
+        "[[-98, -2], [-48, -2], [32, 50], [27, 42]]",
+        "[[-1000, -2]]",
+        "response.background_ms must lie in sweep_ms",
+    ),
     ("tail_ms = [0.7, 3, 9]", "tail_ms = [0]", "at `lsr.response.tail_ms[0]`"),
     ("tail_ms = [0.7, 3, 9]", "tail_ms = [1, 1]", "tail_ms must increase, got 1, 1 - at `lsr.response`"),
     ("tail_ms = [0.7, 3, 9]", "tail_ms = [1, 2, 3, 4, 5]", "at `lsr.response.tail_ms`"),
@@ -347,11 +370,12 @@ def test_a_stream_without_sides_needs_no_montage():
 
 
 def test_a_stream_that_lacks_channels_and_stimuli_gives_what_it_has_and_says_what_is_missing():
-    (modality,), missing = load("mvd-hfs").fit(info("OrbOculi", "Mentalis", "EEG"), ["zygomatic"])
+    (modality, free_run), missing = load("mvd-hfs").fit(info("OrbOculi", "Mentalis", "EEG"), ["zygomatic"])
 
     assert [d.name for d in modality.derivations] == ["zygomatic>Mentalis", "zygomatic>OrbOculi"]
     assert missing == ("channel OrbOris", "channel Frontalis", "stimulus mandibular")
-    Session((modality,), info("OrbOculi", "Mentalis", "EEG"))
+    assert free_run.channels == ("OrbOculi", "Mentalis")
+    Session((modality, free_run), info("OrbOculi", "Mentalis", "EEG"))
 
 
 def test_a_recording_of_hearing_alone_fits_with_nothing_to_judge():
@@ -363,11 +387,43 @@ def test_a_recording_of_hearing_alone_fits_with_nothing_to_judge():
 
 
 def test_a_live_stream_may_bring_any_site():
-    (lsr, zlr), missing = load("mvd-hfs").fit(info("OrbOculi", "Mentalis", "OrbOris", "Frontalis"), None)
+    stream = info("OrbOculi", "Mentalis", "OrbOris", "Frontalis")
+    (lsr, zlr, free_run), missing = load("mvd-hfs").fit(stream, None)
 
     assert len(lsr.derivations) == 6
     assert zlr.sites == ("probe",)
+    assert free_run.sites == ()
     assert missing == ()
+
+
+def test_free_run_emg_is_followed_in_a_continuous_stream_of_all_muscles_and_controls():
+    stream = info("R Mentalis", "Mentalis", "Nasalis", "Masseter", "Cz-A1")
+
+    (*_, free_run), missing = load("mvd-hfs").fit(stream, None)
+    segmented, _ = load("mvd-hfs").fit(replace(stream, segmented=True), None)
+
+    assert free_run.muscles == ("Nasalis", "Mentalis")
+    assert free_run.controls == ("R Mentalis", "Masseter")
+    assert "channel Platysma" not in missing
+    assert {"Nasalis", "Platysma", "Masseter"} <= set(load("mvd-hfs").channels)
+    assert [m.name for m in segmented] == ["lsr", "zlr"]
+    Session((free_run,), stream)
+
+
+def test_the_numbers_of_free_run_emg_are_those_of_the_file():
+    *_, spec = load("mvd-hfs").modalities()
+
+    assert spec.filters == (Bandpass(30.0, 1000.0, 2),)
+    assert spec.detector.frames == (
+        Frame("*", 2e-3, 40e-3),
+        Frame("click", 0.0, 1e-3),
+        Frame("tes", 2e-3, 0.1),
+    )
+    assert spec.detector.floor == pytest.approx(30e-6)
+    assert spec.blanking.before == pytest.approx(1e-4)
+    untils = {mask.site: mask.until for mask in spec.blanking.masks}
+    assert untils == {"*": 2.5e-3, "tes": 20e-3, "click": 0.0}
+    assert spec.risk is False
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from ionm.zlr import MODALITY, ZlrModality
 from ionm.zlr_map import NAMELESS, ZlrMap
 
 MVD = load("mvd-hfs")
-LSR, ZLR = MVD.modalities()
+LSR, ZLR, _ = MVD.modalities()
 CASE = simulate_case(scenario("mapped", minutes=1.2, fs=10_000.0, rate=2.3), 4)
 FS = CASE.info.fs
 
@@ -34,7 +34,7 @@ def events_of(modalities, seconds=0.5, case=CASE):
     return [e for part in case.chunks(seconds) for e in session.push(part)] + session.finish()
 
 
-EVENTS = events_of(MVD.fit(CASE.info, None)[0])
+EVENTS = events_of(MVD.fit(CASE.info, None)[0][:2])
 PROBED = [e for e in EVENTS if isinstance(e, Response) and e.modality == MODALITY]
 
 
@@ -56,11 +56,11 @@ def test_a_recording_without_a_probe_is_not_said_to_lack_it():
 
     found, missing = MVD.fit(info, ["zygomatic", "mandibular"])
 
-    assert [m.name for m in found] == ["lsr"]
+    assert [m.name for m in found] == ["lsr", "free_run"]
     assert missing == ()
-    assert [m.name for m in MVD.fit(info, ["probe"])[0]] == ["zlr"]
+    assert [m.name for m in MVD.fit(info, ["probe"])[0]] == ["zlr", "free_run"]
     live, _ = MVD.fit(info, None)
-    assert [m.name for m in live] == ["lsr", "zlr"]
+    assert [m.name for m in live] == ["lsr", "zlr", "free_run"]
     assert live[0].path == live[1].path
     assert MVD.fit(StreamInfo(1e4, (Channel("OrbOris"),)), ["probe"])[0][0].channels == ("OrbOris",)
 
