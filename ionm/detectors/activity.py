@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class Frame:
             )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Block:
     """Ten cells of every channel.
 
@@ -172,7 +172,8 @@ class RunningGrid:
             raise ValueError("no block is waiting")
         block, self._waiting = self._waiting, None
         if not self._frames:
-            return replace(block, frame_end=self._frame_end)
+            block.frame_end = self._frame_end
+            return block
         begin, known = self._begin - self._length, block.known
         for first, last in self._frames:
             a = max((first - begin) // self.cell, 0)
@@ -183,7 +184,8 @@ class RunningGrid:
                 if last - first >= self._length:  # a click has no after-discharge
                     self._frame_end = max(self._frame_end, block.cell + b)
         self._frames = [frame for frame in self._frames if frame[1] > self._begin]
-        return replace(block, known=known, frame_end=self._frame_end)
+        block.known, block.frame_end = known, self._frame_end
+        return block
 
 
 class NoiseLevel:

@@ -92,6 +92,7 @@ class RunningFreeRun:
         self._open = np.zeros(n, dtype=bool)  # something goes on in the channel
         self._peaks = np.zeros((n, WINDOW))
         self._slow, self._known = np.zeros((n, 2 * WINDOW)), np.zeros((n, 2 * WINDOW), dtype=bool)
+        self._since_blind = 0  # cells; from a window on, all is known
 
     def push(self, chunk: Chunk, marks: Sequence[ArtefactMark] = ()) -> list[Finding]:
         """Findings that became known; ``marks`` are those of artefact stamped in this chunk."""
@@ -143,13 +144,11 @@ class RunningFreeRun:
             known = np.ones(block.peak.shape, dtype=bool) if known is None else known
             known[np.logical_or.reduce(self._marked, axis=0)] = False
         rms = self._noise.rms()
-        loud = block.peak > (self._spec.low * rms)[:, None]
-        if known is not None:
-            loud &= known
-        rows = np.logical_or.reduce(loud, axis=1) | self._open
-        active = np.logical_or.reduce(block.peak > (self._spec.high * rms)[:, None], axis=1)
-        self._noise.follow(block, known, active)
-        self._remember(block, known)
+        peaks = block.peak if known is None else np.where(known, block.peak, 0.0)  # without M-waves
+        top = np.maximum.reduce(peaks, axis=1)
+        rows = (top > self._spec.low * rms) | self._open
+        self._noise.follow(block, known, top > self._spec.high * rms)
+        self._remember(peaks, block.slow, known)
         if rows.any():
             self._follow(block, known, np.flatnonzero(rows).tolist(), rms, tell)
         self._cells += CELLS
@@ -170,17 +169,16 @@ class RunningFreeRun:
                 self._open[row] = self._muscles[row].busy
         self._any_marked = bool(self._marked.any())
 
-    def _remember(self, block: Block, known: Flags | None) -> None:
-        cells = block.peak.shape[1]
-        peak = (
-            block.peak if known is None else np.where(known, block.peak, 0.0)
-        )  # no M-wave is part of a train
-        for memory, new in ((self._peaks, peak), (self._slow, block.slow)):
+    def _remember(self, peaks: Samples, slow: Samples, known: Flags | None) -> None:
+        for memory, new in ((self._peaks, peaks), (self._slow, slow)):
             width = new.shape[1]
             memory[:, :-width] = memory[:, width:]
             memory[:, -width:] = new
-        self._known[:, : -2 * cells] = self._known[:, 2 * cells :]
-        self._known[:, -2 * cells :] = True if known is None else np.repeat(known, 2, axis=1)
+        if known is None and self._since_blind >= WINDOW:
+            return
+        self._since_blind = self._since_blind + CELLS if known is None else 0
+        self._known[:, : -2 * CELLS] = self._known[:, 2 * CELLS :]
+        self._known[:, -2 * CELLS :] = True if known is None else np.repeat(known, 2, axis=1)
 
     def _follow(self, block: Block, known: Flags | None, rows: list[int], rms: Samples, tell: _Tell) -> None:
         """Follow the channels in which something goes on."""
