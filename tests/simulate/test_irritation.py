@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from ionm.detectors.free_run import FreeRun
-from ionm.events import Finding
+from ionm.events import ChannelHold, Finding
 from ionm.filters.bandpass import Bandpass
 from ionm.filters.blanking import Blanking, Mask
 from ionm.free_running import FreeRunning
+from ionm.protocol import load
 from ionm.session import Session
 from ionm.simulate import scenario, simulate_case, truth
 from ionm.simulate.script import Irritation, Spasm
 from ionm.simulate.trains import Pattern
+from ionm.sinks.jsonl import line
 
 FS = 5000.0
 SCRIPT = scenario("irritation", minutes=1.2, fs=FS)
@@ -145,3 +147,13 @@ def test_where_nothing_was_put_in_little_is_found_and_no_a_train():
 
     assert Counter(f.pattern for f in outside)["a_train"] == 0
     assert len(outside) <= 3  # single units of the background
+
+
+def test_the_lsr_says_the_same_beside_free_run_emg():
+    modalities, _ = load("mvd-hfs").fit(CASE.info, None)
+    sessions = [Session(modalities[:2], CASE.info), Session(modalities, CASE.info)]
+    alone, beside = ([e for part in CASE.chunks(0.5) for e in s.push(part)] + s.finish() for s in sessions)
+
+    others = [line(e, FS) for e in beside if not isinstance(e, (Finding, ChannelHold))]
+    assert others == [line(e, FS) for e in alone]
+    assert len(beside) > len(alone)
