@@ -16,9 +16,9 @@ and at every stretch of background:
    freedom: a burst beside the template makes the sweep less certain (Kelly EJ, IEEE Trans Aerosp
    Electron Syst 1986;22:115-27 has the same form for an unknown level of noise).
 
-Sources: matched filters, whitening and autoregressions are general knowledge of detection theory (Kay, Fundamentals of
-statistical signal processing II, 1998); the constants are our choice, tried on white noise, dense EMG and
-sparse motor units.
+Sources: matched filters, whitening and autoregressions are general knowledge of detection theory (Kay,
+Fundamentals of statistical signal processing II, 1998); the constants are our choice, tried on white noise,
+dense EMG and sparse motor units.
 """
 
 from __future__ import annotations
