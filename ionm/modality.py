@@ -24,7 +24,7 @@ from ionm.filters.chain import Chain
 from ionm.filters.clipping import Clipping
 from ionm.lsr_judge import LsrJudge
 from ionm.protocols import Filter
-from ionm.stream import Chunk, StreamInfo
+from ionm.stream import Channel, Chunk, Samples, StreamInfo
 from ionm.sweeps import Layout, RunningSweeps, Sweeps
 from ionm.tracking import MODALITY
 
@@ -288,12 +288,21 @@ class SiteTests:
         controls = [row for row, d in enumerate(derivations) if d.role == "m_control"]
         self._tested = [row for row, d in enumerate(derivations) if d.role != "m_control"]
         place = (cutter.zero, cutter.length, fs, delay)
+        filters = Chain(spec.filters)
+
+        def seen(trace: Samples) -> Samples:
+            running = filters.start(StreamInfo(fs, (Channel("tail"),)))
+            shown: Samples = running.push(
+                Chunk(trace[np.newaxis], np.ones((1, trace.size), dtype=bool), 0)
+            ).data[0]
+            return shown
+
         self._controls = {row: spec.m_wave.start(Layout((row,), None, *place)) for row in controls}
         reference = controls[0] if controls else None
         self._test = None
         if self._tested:
             test = spec.test(derivations[0].site)
-            self._test = test.start(Layout(tuple(self._tested), reference, *place))
+            self._test = test.start(Layout(tuple(self._tested), reference, *place, seen))
 
     def push(self, sweep: Sweep, reasons: Sequence[str | None]) -> tuple[Measurement, ...]:
         """Measure each row of one sweep; ``reasons``: per row why it cannot be judged, or None."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ionm.errors import SetupError
 from ionm.events import Sweep
-from ionm.stream import Chunk, StreamInfo, Trigger
+from ionm.stream import Chunk, Samples, StreamInfo, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Layout:
         Sampling rate, in Hz.
     delay
         Delay of the filters before it, in s; latencies are corrected for it.
+    seen
+        What a trace of the sweep's length, in V, looks like behind those filters; None: as it is.
     """
 
     rows: tuple[int, ...]
@@ -37,6 +39,7 @@ class Layout:
     length: int
     fs: float
     delay: float
+    seen: Callable[[Samples], Samples] | None = field(default=None, compare=False)
 
     def columns(self, stretch: tuple[float, float]) -> slice:
         """The columns of a stretch (s relative to the stimulus); `SetupError` if it is not all there."""

@@ -127,10 +127,10 @@ def left_of_a_tail(tau):
         0.5e-3,
         0.7e-3,
         1e-3,
-        pytest.param(1.4e-3, marks=pytest.mark.xfail(strict=True, reason="leaves 12 uV")),
-        pytest.param(2e-3, marks=pytest.mark.xfail(strict=True, reason="leaves 15 uV")),
-        pytest.param(3e-3, marks=pytest.mark.xfail(strict=True, reason="leaves 20 uV")),
-        pytest.param(4e-3, marks=pytest.mark.xfail(strict=True, reason="leaves 55 uV")),
+        1.4e-3,
+        2e-3,
+        3e-3,
+        4e-3,
     ],
 )
 def test_an_artefact_tail_of_a_millivolt_leaves_less_than_ten_microvolts(tau):
@@ -145,9 +145,7 @@ def test_an_artefact_tail_of_a_millivolt_leaves_less_than_ten_microvolts(tau):
         1e-3,
         2e-3,
         3e-3,
-        pytest.param(
-            4e-3, marks=pytest.mark.xfail(strict=True, reason="51 to 59 uV are left: two of four are PRESENT")
-        ),
+        4e-3,
     ],
 )
 def test_a_tail_is_never_called_a_response(tau):

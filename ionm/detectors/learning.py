@@ -175,9 +175,7 @@ def _levinson(correlation: Samples, order: int) -> Samples:
 
 def _nuisance(grid: Grid, whitener: Samples) -> Samples:
     """What is not the response's in the reach: whitened decays and an offset, orthonormal."""
-    times = grid.times
-    decays = [np.where(times > 0, np.exp(-np.maximum(times, 0) / tau), 0.0) for tau in grid.taus]
-    columns = [filtered(decay, whitener)[grid.reach] for decay in decays]
+    columns = [filtered(decay, whitener)[grid.reach] for decay in grid.tails]
     columns.append(np.ones(grid.reach.stop - grid.reach.start))
     basis, _ = np.linalg.qr(np.array(columns).T)
     return np.ascontiguousarray(basis.T)
@@ -193,14 +191,13 @@ def _responses(rows: Samples, correlation: Samples, grid: Grid) -> Samples:
     correlation
         Of the noise of one row.
     """
-    times = grid.times[grid.reach]
-    n, lead = times.size, grid.window.start - grid.fit.start
+    n, lead = grid.reach.stop - grid.reach.start, grid.window.start - grid.fit.start
     mean = np.cumsum(rows, axis=0)[-1] / len(rows)
     noise = correlation / len(rows)
     apart = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     ramp = max(1, round(SMOOTH / grid.bin))
     taper = np.clip((np.arange(n) - lead + ramp) / ramp, 0, 1)
-    drift = np.array([*(np.exp(-times / tau) for tau in grid.taus), np.ones(n)])
+    drift = np.vstack([grid.tails[:, grid.reach], np.ones(n)])
     rest = mean - mean.mean()
     if lead > len(drift):
         rest = mean - np.linalg.lstsq(drift[:, :lead].T, mean[:lead], rcond=1e-3)[0] @ drift

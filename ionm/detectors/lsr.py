@@ -30,11 +30,12 @@ import numpy as np
 from ionm.compiled import fastest
 from ionm.detectors.background import TINY, Background
 from ionm.detectors.swing import Geometry, Reading, Swings
-from ionm.detectors.tail import Tail
+from ionm.detectors.tail import orthonormal, tails
 from ionm.detectors.template import Grid, Trace
 from ionm.detectors.waveform import Course, whole
 from ionm.errors import SetupError
 from ionm.events import Measurement, Sweep
+from ionm.stream import Samples
 from ionm.sweeps import Layout
 
 PASS = 0.78
@@ -139,13 +140,12 @@ class RunningLsr:
         self._needed = layout.columns((spec.clean_from, spec.window[1]))
         self._fs = fs
         self._begin = (self._needed.start - zero) / fs - layout.delay  # s after the stimulus
-        geometry, tail = _geometry(spec, layout)
+        geometry, raw, full = _geometry(spec, layout)
         # after-discharges may outlast the window: form is measured to the end of the sweep, if that is valid
         self._behind = slice(min(self._needed.stop, layout.length - 1), layout.length)
         lead = layout.columns(spec.window).start - self._needed.start
         stop, n = self._needed.stop - self._needed.start, layout.length - self._needed.start
-        times = np.arange(self._needed.start - zero, layout.length - zero, dtype=np.float64) / fs
-        decays, rest = tail.decays(times), round(spec.phase * fs)
+        decays, rest = np.ascontiguousarray(full[:, self._needed.start :]), round(spec.phase * fs)
         needed_decays = np.ascontiguousarray(decays[:, :stop])
 
         def course(first: int, size: int) -> Course:
@@ -159,7 +159,7 @@ class RunningLsr:
             geometry.n_bins,
             geometry.fit,
             geometry.window,
-            spec.taus,
+            raw,
             geometry.bin,
             self._needed,
             self._begin,
@@ -257,8 +257,8 @@ class RunningLsr:
 NO_BACKGROUND = (0, 1, 0)
 
 
-def _geometry(spec: Lsr, layout: Layout) -> tuple[Geometry, Tail]:
-    """The layout in bins of a quarter of a phase, and the model of the tails on them."""
+def _geometry(spec: Lsr, layout: Layout) -> tuple[Geometry, Samples, Samples]:
+    """The layout in bins of a quarter of a phase; the decays on them, and orthonormal at the full rate."""
     size = max(1, int(layout.fs * spec.phase / 4))
     offset = layout.zero % size
     n_bins = (layout.length - offset) // size
@@ -269,9 +269,12 @@ def _geometry(spec: Lsr, layout: Layout) -> tuple[Geometry, Tail]:
             max(0, -(-(columns.start - offset) // size)), min(n_bins, (columns.stop - offset) // size)
         )
 
-    centres = (np.arange(n_bins, dtype=np.float64) * size + offset + (size - 1) / 2 - layout.zero) / layout.fs
+    times = (np.arange(layout.length, dtype=np.float64) - layout.zero) / layout.fs
+    samples = tails(times, spec.taus, spec.clean_from, layout.seen)
+    raw = samples[:, offset : offset + n_bins * size].reshape(len(spec.taus), n_bins, size).mean(axis=2)
     window, fit = bins(spec.window), bins((spec.clean_from, spec.window[0]))
-    tail = Tail(centres[fit], spec.taus)
+    mix = orthonormal(raw, fit)
+    decays = np.ascontiguousarray(mix @ raw)
     half = max(1, round(spec.phase * layout.fs / size / 2))
     geometry = Geometry(
         layout.rows,
@@ -281,11 +284,11 @@ def _geometry(spec: Lsr, layout: Layout) -> tuple[Geometry, Tail]:
         half,
         window,
         fit,
-        tail.decays(centres[fit]),
-        tail.decays(centres),
+        np.ascontiguousarray(decays[:, fit]),
+        decays,
         spec.floor,
     )
-    return geometry, tail
+    return geometry, raw, mix @ samples
 
 
 def _stretch(stretch: tuple[float, float], g: Geometry, layout: Layout) -> _Stretch:

@@ -209,7 +209,7 @@ class _Ideal:
         mean = np.mean([_cleaned(trace, by) for trace, by in held], axis=0)
         noise, swing = _left([_quiet(trace) for trace in traces if long_enough(trace)], mean.size, len(held))
         reach = max(REACH * noise, swing / 2)
-        found = grid.course.shape(mean[None], 0, 0.0, None, (0.0,) * len(grid.taus), reach)
+        found = grid.course.shape(mean[None], 0, 0.0, None, (0.0,) * len(grid.tails), reach)
         fs = grid.size / grid.bin
         self.amplitude = math.sqrt(max(found.swing**2 - swing**2, 0.25 * found.swing**2))
         self.amplitude_error = math.sqrt(2) * reach / REACH  # of a difference of two turns

@@ -67,8 +67,8 @@ class Grid(NamedTuple):
         Their number.
     fit, window
         Where tails are fitted; where a response may lie.
-    taus
-        Time constants of tails, in s.
+    tails
+        Decays as the bins show them, shape (n_tails, n_bins).
     size
         Samples in a bin.
     columns
@@ -86,7 +86,7 @@ class Grid(NamedTuple):
     n_bins: int
     fit: slice
     window: slice
-    taus: tuple[float, ...]
+    tails: Samples
     size: int
     columns: slice
     begin: float

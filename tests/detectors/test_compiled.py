@@ -12,7 +12,7 @@ from ionm.compiled import fastest, kernels
 from ionm.detectors.background import Background
 from ionm.detectors.lsr import RunningLsr
 from ionm.detectors.swing import Geometry, Reading, Swings
-from ionm.detectors.tail import Tail
+from ionm.detectors.tail import orthonormal, tails
 from ionm.detectors.waveform import LANES, Course, extent, whole
 from ionm.events import Sweep
 from ionm.protocol import load
@@ -65,10 +65,11 @@ def readings(draw):
     window = slice(window_first, draw(st.integers(window_first + 1, n_bins)))
     times = (np.arange(n_bins) - draw(st.integers(0, n_bins))) * 0.25e-3
     times -= times[fit.start] if times[fit.start] < 0 else 0.0  # a tail is fitted after the stimulus
-    tail = Tail(times[fit], draw(st.sampled_from([(), (1e-3,), (1e-3, 4e-3)])))
+    raw = tails(times, draw(st.sampled_from([(), (1e-3,), (1e-3, 4e-3)])), 0.0, None)
+    everywhere = np.ascontiguousarray(orthonormal(raw, fit) @ raw)
     judged = tuple(draw(st.lists(st.integers(0, n_rows - 1), max_size=3)))
     least = draw(st.sampled_from([0.0, 1e-9, 1e-6]))
-    on_fit, everywhere = tail.decays(times[fit]), tail.decays(times)
+    on_fit = np.ascontiguousarray(everywhere[:, fit])
     g = Geometry(judged, size, offset, n_bins, half, window, fit, on_fit, everywhere, least)
     first, width = draw(st.integers(0, n_bins - 1)), draw(st.integers(1, n_bins))
     background = (first, width, draw(st.integers(0, (n_bins - first) // width)))

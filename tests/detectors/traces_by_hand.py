@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ionm.detectors.tail import tails
 from ionm.detectors.template import Grid, Trace
 from ionm.detectors.waveform import Course
 
@@ -15,7 +16,7 @@ GRID = Grid(
     N_BINS,
     FIT,
     WINDOW,
-    (0.7e-3, 3e-3, 9e-3),
+    tails((np.arange(N_BINS) + 0.5 - ZERO) * BIN, (0.7e-3, 3e-3, 9e-3), 0.0, None),
     2,
     slice(2 * FIT.start, 2 * WINDOW.stop),
     FIT.start * BIN,
